@@ -1,0 +1,50 @@
+// Package cache keeps packed DNS replies: a hit is copy and patch, a miss is one flight to the Source.
+package cache
+
+import (
+	"context"
+	"time"
+)
+
+// Source answers what the cache does not hold. req is a whole DNS request message as the client sent
+// it, which the Source must not keep or change. An error means that no reply at all is to be sent.
+type Source interface {
+	Reply(ctx context.Context, req []byte) (Entry, error)
+}
+
+// Store holds Entries by key (internal/wire.Key). Implementations are safe for concurrent use and
+// never change an Entry that they were given.
+type Store interface {
+	Get(key uint64, question []byte) (*Entry, bool)
+	Set(key uint64, e *Entry)
+	// Drop removes all entries that carry at least one of the tags and returns how many there were.
+	Drop(tags ...string) int
+}
+
+// Entry is one packed reply. After it was handed to the cache it is never changed.
+type Entry struct {
+	// Wire is a whole DNS reply without an OPT record: QR set, ID zero, the question in lower case.
+	// AD is set when the data is authentic; the cache clears it for clients that did not ask
+	// (RFC 6840 section 5.8).
+	Wire []byte
+	// TTL is how long the entry is fresh, counted from Stored. Zero is not reused.
+	TTL time.Duration
+	// Stored is when the reply was made.
+	Stored time.Time
+	// Failure marks a reply that tells of a failure (SERVFAIL): it never replaces a stale good entry,
+	// and is kept for seconds only (RFC 9520).
+	Failure bool
+	// EDECode and EDEText are the extended error that goes out with Wire to clients that use EDNS
+	// (RFC 8914), when HasEDE.
+	HasEDE  bool
+	EDECode uint16
+	EDEText string
+	// Rcode is the extended rcode in full: BADVERS does not fit the header.
+	Rcode uint16
+	// Origin is the evidence behind an on-chain answer (resolver.Origin as JSON), or nil.
+	Origin []byte
+	// Zone is the kind of zone that answered, for the metrics.
+	Zone string
+	// Tags name what the entry depends on, for Drop.
+	Tags []string
+}

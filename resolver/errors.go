@@ -1,0 +1,29 @@
+package resolver
+
+import (
+	"fmt"
+
+	"github.com/miekg/dns"
+)
+
+// Error is a failure whose cause the client is told: an extended DNS error (RFC 8914) and an rcode.
+type Error struct {
+	Rcode int    // 0 is dns.RcodeServerFailure
+	Code  uint16 // INFO-CODE, such as dns.ExtendedErrorCodeNetworkError
+	Text  string // EXTRA-TEXT for the client: short, no secrets, no URLs
+	Err   error  // for the log; may be nil
+}
+
+// Errorf returns an Error with SERVFAIL, wrapping err.
+func Errorf(code uint16, err error, format string, args ...any) *Error {
+	return &Error{Rcode: dns.RcodeServerFailure, Code: code, Text: fmt.Sprintf(format, args...), Err: err}
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Text
+	}
+	return e.Text + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
