@@ -1,6 +1,8 @@
 // Package wire reads and patches DNS messages (RFC 1035 section 4) as bytes, without unpacking them.
 package wire
 
+import "encoding/binary"
+
 // Status is a reply without records: what AppendStatus makes of a request that is not to be resolved.
 type Status struct {
 	Rcode   uint16 // extended rcodes (RFC 6891 section 6.1.3) need a request with OPT
@@ -8,4 +10,48 @@ type Status struct {
 	HasEDE  bool   // EDECode and EDEText are to go out (RFC 8914) when the request has an OPT record
 	EDECode uint16
 	EDEText string
+}
+
+// AppendStatus appends to dst a reply to req that has no records: ID, opcode, RD and CD as in req, QR
+// and RA set, the question when there is one and it parses, and an OPT record if req has one. A req that
+// is too short for a header, or itself a reply, gets none: dst comes back as it was. The reply is never
+// longer than 512 octets.
+func AppendStatus(dst, req []byte, s Status) []byte {
+	r := Peek(req)
+	return r.AppendStatus(dst, req, s)
+}
+
+// AppendStatus is the function of that name for a req that r was read from already.
+func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
+	if r.Kind == Silent {
+		return dst
+	}
+	flags := r.Flags&(opcodeMask|flagRD|flagCD) | flagQR | flagRA | s.Rcode&rcodeMask
+	if s.Rcode > rcodeMask && !r.EDNS {
+		// The header alone cannot say it.
+		flags = flags&^rcodeMask | RcodeServerFailure
+	}
+	if s.TC {
+		flags |= flagTC
+	}
+	var qd, ar uint16
+	if r.HasQuestion {
+		qd = 1
+	}
+	if r.EDNS {
+		ar = 1
+	}
+	dst = binary.BigEndian.AppendUint16(dst, r.ID)
+	dst = binary.BigEndian.AppendUint16(dst, flags)
+	dst = binary.BigEndian.AppendUint16(dst, qd)
+	dst = binary.BigEndian.AppendUint32(dst, 0)
+	dst = binary.BigEndian.AppendUint16(dst, ar)
+	if r.HasQuestion {
+		dst = append(dst, r.Question(req)...)
+	}
+	if r.EDNS {
+		o := OPT{Rcode: s.Rcode, DO: r.DO, HasEDE: s.HasEDE, EDECode: s.EDECode, EDEText: s.EDEText}
+		dst = AppendOPT(dst, &o)
+	}
+	return dst
 }
