@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs all tests of dens, after installing what they need on a Debian machine (see internal/e2e/install.sh).
+#
+#   ./test.sh            everything: formatting, vet, staticcheck, unit tests, fuzzing, static build, end-to-end
+#   ./test.sh STEP...    only these: lint unit fuzz build e2e
+#
+# FUZZTIME (default 5s) is how long each fuzz target runs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+unset GOFLAGS
+export GOTOOLCHAIN=${GOTOOLCHAIN:-auto}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+step() { printf '\n== %s (%d s so far)\n' "$*" "$SECONDS"; }
+
+install() {
+	step "install"
+	command -v go >/dev/null || {
+		as_root apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends golang-go gcc libc6-dev ca-certificates
+	}
+	internal/e2e/install.sh
+}
+
+lint() {
+	step "formatting, vet, staticcheck"
+	local unformatted
+	unformatted=$(gofmt -l $(git ls-files '*.go'))
+	[ -z "$unformatted" ] || { echo "not formatted: $unformatted"; return 1; }
+	go mod tidy -diff
+	go vet ./...
+	.testbed/bin/staticcheck ./...
+}
+
+unit() {
+	step "unit tests with the race detector"
+	go test -race $(go list ./... | grep -v '/internal/e2e')
+}
+
+fuzz() {
+	step "fuzz targets, ${FUZZTIME:-5s} each"
+	local file target
+	for file in $(git ls-files '*_test.go'); do
+		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+			echo "$(dirname "$file") $target"
+			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5s}" -parallel 2 >.testbed/fuzz.log 2>&1 ||
+				{ cat .testbed/fuzz.log; return 1; }
+		done
+	done
+}
+
+build() {
+	step "static build"
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o .testbed/bin/dens ./cmd/dens
+	ls -l .testbed/bin/dens
+}
+
+e2e() {
+	step "end-to-end tests"
+	go test -count=1 -timeout 15m ./internal/e2e/...
+}
+
+install
+if [ $# = 0 ]; then set -- lint unit fuzz build e2e; fi
+for s in "$@"; do
+	case $s in
+	lint | unit | fuzz | build | e2e) $s ;;
+	*) echo "test.sh: no step '$s'; there are: lint unit fuzz build e2e" >&2; exit 2 ;;
+	esac
+done
+step "all passed"
