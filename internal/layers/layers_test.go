@@ -40,8 +40,8 @@ var allowed = map[string][]string{
 
 // libraries says who may know a library (by the prefix of its import path).
 var libraries = map[string][]string{
-	"github.com/miekg/dns":                {"resolver", "dnssec", "reply", "internal/demo", "cmd"},
-	"github.com/ethereum/go-ethereum":     {"chain", "ens", "names/", "internal/demo", "cmd"},
+	"github.com/miekg/dns":                {"resolver", "dnssec", "reply", "internal/demo", "internal/e2e", "cmd"},
+	"github.com/ethereum/go-ethereum":     {"chain", "ens", "names/", "internal/demo", "internal/e2e", "cmd"},
 	"github.com/wealdtech/go-ens":         {"ens"},
 	"github.com/prometheus":               {"web", "cmd"},
 	"github.com/spf13/cobra":              {"cmd"},
