@@ -6,17 +6,19 @@ import (
 	"time"
 )
 
-// Source answers what the cache does not hold. req is a whole DNS request message as the client sent
-// it, which the Source must not keep or change. An error means that no reply at all is to be sent.
+// Source answers what the cache does not hold. req is a whole DNS request message with exactly one
+// question, opcode QUERY and no other EDNS version than 0, which the Source must not keep or change. For
+// a question whose reply may be kept it is made anew from the question, DO and CD; any other comes as the
+// client sent it. An error means that no reply at all is to be sent.
 type Source interface {
 	Reply(ctx context.Context, req []byte) (Entry, error)
 }
 
-// Store holds Entries by key (internal/wire.Key). Implementations are safe for concurrent use and
-// never change an Entry that they were given.
+// Store holds Entries by Entry.Key. Implementations are safe for concurrent use, do not wait for the
+// network, keep nothing of the key that Get was given, and never change an Entry.
 type Store interface {
-	Get(key uint64, question []byte) (*Entry, bool)
-	Set(key uint64, e *Entry)
+	Get(key []byte) (*Entry, bool)
+	Set(e *Entry)
 	// Drop removes all entries that carry at least one of the tags and returns how many there were.
 	Drop(tags ...string) int
 }
@@ -25,11 +27,12 @@ type Store interface {
 type Entry struct {
 	// Wire is a whole DNS reply without an OPT record: QR set, ID zero, the question in lower case.
 	// AD is set when the data is authentic; the cache clears it for clients that did not ask
-	// (RFC 6840 section 5.8).
+	// (RFC 6840 section 5.8). Without a question it stands for a reply without records.
 	Wire []byte
-	// TTL is how long the entry is fresh, counted from Stored. Zero is not reused.
+	// TTL is how long the entry is fresh, counted from Stored. Zero is not reused; but failures are always
+	// kept for Config.FailureTTL, or for TTL where that is shorter and not zero (RFC 9520 section 3.2).
 	TTL time.Duration
-	// Stored is when the reply was made.
+	// Stored is when the reply was made; zero is when the cache got it.
 	Stored time.Time
 	// Failure marks a reply that tells of a failure (SERVFAIL): it never replaces a stale good entry,
 	// and is kept for seconds only (RFC 9520).
@@ -39,12 +42,22 @@ type Entry struct {
 	HasEDE  bool
 	EDECode uint16
 	EDEText string
-	// Rcode is the extended rcode in full: BADVERS does not fit the header.
+	// Rcode is the extended rcode in full: BADVERS does not fit the header. Below 16 the header counts.
 	Rcode uint16
 	// Origin is the evidence behind an on-chain answer (resolver.Origin as JSON), or nil.
 	Origin []byte
 	// Zone is the kind of zone that answered, for the metrics.
 	Zone string
-	// Tags name what the entry depends on, for Drop.
+	// Tags name what the entry depends on, for Drop. An entry with more than MaxTags is not kept.
 	Tags []string
+
+	// Key is what the entry is found by (wire.Request.AppendKey). The cache sets it.
+	Key []byte
+
+	ttls  []uint16 // offsets of the TTL fields in Wire
+	limit uint32   // greatest TTL to show, in seconds
+	state          // the only part that changes
 }
+
+// MaxTags is the greatest number of tags of an entry that is kept.
+const MaxTags = 64

@@ -69,7 +69,7 @@ type Request struct {
 	QuestionEnd int  // offset behind the question
 	Type, Class uint16
 
-	EDNS    bool // an OPT record that parses
+	EDNS    bool // an OPT record in the additional section; its options may be broken
 	Version uint8
 	UDPSize int // of the OPT record, at least 512; 512 without one
 	DO      bool

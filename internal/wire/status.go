@@ -1,8 +1,6 @@
 // Package wire reads and patches DNS messages (RFC 1035 section 4) as bytes, without unpacking them.
 package wire
 
-import "encoding/binary"
-
 // Status is a reply without records: what AppendStatus makes of a request that is not to be resolved.
 type Status struct {
 	Rcode   uint16 // extended rcodes (RFC 6891 section 6.1.3) need a request with OPT
@@ -41,11 +39,7 @@ func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
 	if r.EDNS {
 		ar = 1
 	}
-	dst = binary.BigEndian.AppendUint16(dst, r.ID)
-	dst = binary.BigEndian.AppendUint16(dst, flags)
-	dst = binary.BigEndian.AppendUint16(dst, qd)
-	dst = binary.BigEndian.AppendUint32(dst, 0)
-	dst = binary.BigEndian.AppendUint16(dst, ar)
+	dst = appendHeader(dst, r.ID, flags, qd, ar)
 	if r.HasQuestion {
 		dst = append(dst, r.Question(req)...)
 	}

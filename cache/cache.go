@@ -1,0 +1,178 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"dens/internal/wire"
+)
+
+// grace is how much longer than the Source's time a request waits for its reply.
+const grace = 500 * time.Millisecond
+
+// Cache answers DNS requests from a Store, and from a Source what the Store does not have. It is a
+// server.Handler, and safe for concurrent use.
+type Cache struct {
+	store  Store
+	source Source
+	cfg    Config
+	log    *slog.Logger
+
+	ctx    context.Context // of the flights: no client's
+	cancel context.CancelFunc
+
+	flights flights
+	drops   dropLog
+	shed    atomic.Uint64
+}
+
+// New returns a Cache. The Store may hold what another Cache put there; that one should be closed soon.
+func New(store Store, source Source, cfg Config) *Cache {
+	cfg = cfg.withDefaults()
+	c := &Cache{store: store, source: source, cfg: cfg, log: cfg.Log}
+	c.flights.byKey = make(map[string]*flight)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// query is one request on its way.
+type query struct {
+	wire.Request
+	req   []byte
+	proto wire.Protocol
+	start time.Time
+}
+
+// ServeWire appends the reply to a request to buf[:0]; an empty reply means to stay silent. When ctx ends
+// first it answers with what there is.
+func (c *Cache) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
+	q := query{Request: wire.Peek(req), req: req, proto: from.Protocol, start: time.Now()}
+	switch q.Kind {
+	case wire.Silent:
+		c.observe(&q, 0, "", Silent)
+		return buf[:0]
+	case wire.Broken:
+		c.observe(&q, q.Rcode, "", Uncached)
+		return q.AppendStatus(buf[:0], req, wire.Status{Rcode: q.Rcode})
+	case wire.Other:
+		key := string(q.AppendKey(buf[:0], req))
+		return c.await(ctx, &q, c.direct(key, bytes.Clone(req)), nil, Uncached, buf)
+	}
+	// The key is built where the reply will be: what is handed to an interface's method would otherwise
+	// cost an allocation.
+	key := q.AppendKey(buf[:0], req)
+	e, ok := c.store.Get(key)
+	if ok && e.fresh(q.start) {
+		return c.hit(&q, e, key, buf)
+	}
+	if !ok || !e.usable(q.start, c.cfg.Stale) {
+		e = nil
+	}
+	return c.miss(ctx, &q, string(key), e, buf)
+}
+
+func (c *Cache) hit(q *query, e *Entry, key, buf []byte) []byte {
+	outcome := Hit
+	if e.hit(q.start) {
+		outcome = Prefetch
+		c.prefetch(string(key))
+	}
+	return c.send(q, e, outcome, buf)
+}
+
+// miss asks the Source. stale is what can be used if that takes long or fails, or nil.
+func (c *Cache) miss(ctx context.Context, q *query, key string, stale *Entry, buf []byte) []byte {
+	if stale != nil && stale.held(q.start) {
+		return c.send(q, stale, Stale, buf)
+	}
+	f, e := c.join(key)
+	if e != nil {
+		return c.send(q, e, Hit, buf)
+	}
+	return c.await(ctx, q, f, stale, Miss, buf)
+}
+
+// await answers with what a flight brings. A nil flight could not begin.
+func (c *Cache) await(ctx context.Context, q *query, f *flight, stale *Entry, outcome Outcome, buf []byte) []byte {
+	if f == nil {
+		c.shed.Add(1)
+		if stale != nil {
+			return c.send(q, stale, Stale, buf)
+		}
+		return c.fail(q, "overloaded", Shed, buf)
+	}
+	patience := c.cfg.Timeout + grace
+	if stale != nil {
+		patience = c.cfg.StaleAfter - q.start.Sub(f.began)
+	}
+	landed := wait(ctx, f, patience)
+	switch {
+	case stale != nil && (!landed || f.entry == nil || f.entry.Failure):
+		return c.send(q, stale, Stale, buf)
+	case !landed:
+		return c.fail(q, "no answer in time", outcome, buf)
+	case f.entry == nil:
+		c.observe(q, 0, "", Silent)
+		return buf[:0]
+	}
+	return c.send(q, f.entry, outcome, buf)
+}
+
+// wait reports whether a flight landed before the context or the time ended.
+func wait(ctx context.Context, f *flight, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+// fail answers SERVFAIL without an entry.
+func (c *Cache) fail(q *query, text string, outcome Outcome, buf []byte) []byte {
+	c.observe(q, wire.RcodeServerFailure, "", outcome)
+	return q.AppendStatus(buf[:0], q.req, wire.Status{
+		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text,
+	})
+}
+
+func (c *Cache) observe(q *query, rcode uint16, zone string, outcome Outcome) {
+	if c.cfg.Observe == nil {
+		return
+	}
+	c.cfg.Observe(Event{
+		Protocol: q.proto, Outcome: outcome, Type: q.Type, Rcode: rcode, Zone: zone, Duration: time.Since(q.start),
+	})
+}
+
+// Drop removes all entries that carry at least one of the tags and returns how many there were. What the
+// Source has begun to look up before is answered, but not kept.
+func (c *Cache) Drop(tags ...string) int {
+	now := time.Now()
+	c.drops.add(tags, now, now.Add(-c.cfg.Timeout-grace))
+	return c.store.Drop(tags...)
+}
+
+// Stats returns what the Cache is doing.
+func (c *Cache) Stats() Stats {
+	return Stats{Flights: c.flights.count(), Shed: c.shed.Load()}
+}
+
+// Close waits until no call of the Source is under way. When ctx ends first, it cancels them and returns
+// the context's error. Requests that come late are still answered, but nothing is stored any more: the
+// Store may by then serve another Cache.
+func (c *Cache) Close(ctx context.Context) error {
+	select {
+	case <-c.flights.drain():
+		return nil
+	case <-ctx.Done():
+		c.cancel()
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,126 @@
+package wire
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+const (
+	typeNS    = 2
+	typeSOA   = 6
+	typeRRSIG = 46
+
+	// MaxMessage is the greatest length of a message (RFC 1035 section 4.2.2).
+	MaxMessage = 65535
+)
+
+// Layout says where the octets of a reply stand that change from client to client.
+type Layout struct {
+	NameEnd     int      // offset behind the question's name; 0 without a question
+	QuestionEnd int      // offset behind the question
+	TTLs        []uint16 // offsets of the TTL fields
+	// Negative is set for NXDOMAIN and for NODATA, which is told by the SOA record in the authority
+	// section (RFC 2308 section 2.2).
+	Negative bool
+}
+
+// ParseReply reads the layout of a reply with at most one question and without an OPT record. It
+// reports false for anything else.
+func ParseReply(msg []byte) (Layout, bool) {
+	var l Layout
+	if len(msg) < headerLen || len(msg) > MaxMessage {
+		return l, false
+	}
+	flags := binary.BigEndian.Uint16(msg[2:])
+	off, ok := l.question(msg)
+	if !ok || flags&flagQR == 0 {
+		return l, false
+	}
+	answers := int(binary.BigEndian.Uint16(msg[6:]))
+	authorities := int(binary.BigEndian.Uint16(msg[8:]))
+	n := answers + authorities + int(binary.BigEndian.Uint16(msg[10:]))
+	l.Negative = flags&rcodeMask == RcodeNameError
+	// A record takes 11 octets at least: the count in the header must not size anything alone.
+	l.TTLs = make([]uint16, 0, min(n, len(msg)/11))
+	for i := range n {
+		rr, ok := readRR(msg, off)
+		if !ok || rr.typ == typeOPT {
+			return l, false
+		}
+		if rr.typ == typeSOA && i >= answers && i < answers+authorities {
+			l.Negative = true
+		}
+		l.TTLs = append(l.TTLs, uint16(rr.ttlOff()))
+		off = rr.end
+	}
+	l.TTLs = slices.Clip(l.TTLs)
+	return l, off == len(msg)
+}
+
+func (l *Layout) question(msg []byte) (off int, ok bool) {
+	switch binary.BigEndian.Uint16(msg[4:]) {
+	case 0:
+		return headerLen, true
+	case 1:
+		end, ok := skipPlainName(msg, headerLen)
+		if !ok || end+4 > len(msg) {
+			return 0, false
+		}
+		l.NameEnd, l.QuestionEnd = end, end+4
+		return end + 4, true
+	default:
+		return 0, false
+	}
+}
+
+// Rcode returns the four bits of the rcode in a message's header.
+func Rcode(msg []byte) uint16 { return binary.BigEndian.Uint16(msg[2:]) & rcodeMask }
+
+// Readdress turns a copy of a reply into the reply to req: its ID, RD and CD, the client's own spelling
+// of the name, RA set, and AD only for clients that asked for it by AD or DO (RFC 6840 section 5.8).
+// rcode, where it is extended, replaces the header's bits. The question of msg has to be that of req.
+func (r *Request) Readdress(msg, req []byte, rcode uint16) {
+	flags := binary.BigEndian.Uint16(msg[2:])
+	keep := uint16(flagAA | flagTC | rcodeMask)
+	if r.AD() || r.DO {
+		keep |= flagAD
+	}
+	flags = flags&keep | flagQR | flagRA | r.Flags&(opcodeMask|flagRD|flagCD)
+	if rcode > rcodeMask {
+		flags = flags&^rcodeMask | rcode&rcodeMask
+		if !r.EDNS {
+			flags = flags&^rcodeMask | RcodeServerFailure // the header alone cannot say it
+		}
+	}
+	binary.BigEndian.PutUint16(msg, r.ID)
+	binary.BigEndian.PutUint16(msg[2:], flags)
+	copy(msg[headerLen:r.NameEnd], r.Name(req))
+}
+
+// Age lowers the TTLs at the offsets of a Layout to limit, and then by age, all in seconds. None gets
+// below zero. A TTL with its highest bit set is zero (RFC 2181 section 8).
+func Age(msg []byte, ttls []uint16, age, limit uint32) {
+	for _, off := range ttls {
+		field := msg[off : off+4]
+		ttl := binary.BigEndian.Uint32(field)
+		if ttl > 1<<31-1 {
+			ttl = 0
+		}
+		ttl = min(ttl, limit)
+		binary.BigEndian.PutUint32(field, ttl-min(ttl, age))
+	}
+}
+
+// SetTTLs sets the TTLs at the offsets of a Layout, in seconds.
+func SetTTLs(msg []byte, ttls []uint16, ttl uint32) {
+	for _, off := range ttls {
+		binary.BigEndian.PutUint32(msg[off:], ttl)
+	}
+}
+
+// AddOPT appends the OPT record to a whole message and counts it in the header.
+func AddOPT(msg []byte, o *OPT) []byte {
+	n := binary.BigEndian.Uint16(msg[10:])
+	binary.BigEndian.PutUint16(msg[10:], n+1)
+	return AppendOPT(msg, o)
+}
