@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+
+	"dens/internal/wire"
+)
+
+const (
+	typeMessage = "application/dns-message"
+	typeJSON    = "application/dns-json"
+)
+
+// DoH returns the DNS over HTTPS resource (RFC 8484) as a handler, for a listener that somebody else
+// owns. It answers at the configured path only, and takes the connection's address for the client's.
+func (s *Server) DoH() http.Handler { return http.HandlerFunc(s.serveHTTP) }
+
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	conf := s.conf.Load()
+	defer s.recoverHTTP(w, conf)
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if r.URL.Path != conf.Path {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", "*")
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodOptions:
+		// A page's POST of a DNS message asks first (Fetch standard, CORS preflight).
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Accept")
+		h.Set("Access-Control-Max-Age", "86400")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		h.Set("Allow", "GET, HEAD, POST, OPTIONS")
+		http.Error(w, "use GET or POST", http.StatusMethodNotAllowed)
+		return
+	}
+	if !s.stream.enter(conf.MaxStream) {
+		conf.Stats.Shed.Add(1)
+		h.Set("Retry-After", "1")
+		http.Error(w, "too many requests under way", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.stream.leave()
+	s.serveQuery(w, r, conf)
+}
+
+func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config) {
+	q, err := s.readQuery(r, conf)
+	if err != nil {
+		s.fail(w, err, conf)
+		return
+	}
+	if q.large {
+		defer s.large.leave()
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), conf.QueryTimeout)
+	defer cancel()
+	m := s.messages.Get().(*message)
+	defer s.messages.Put(m)
+	reply := s.answer(ctx, q.msg, httpPeer(r), m.reply[:0])
+	if len(reply) == 0 {
+		http.Error(w, "the message deserves no reply", http.StatusBadRequest)
+		return
+	}
+	h, body := w.Header(), reply
+	h.Set("Content-Type", typeMessage)
+	if q.json {
+		if body, err = conf.JSON.Reply(reply); err != nil {
+			conf.Log.Error("a reply has no JSON form", "error", err)
+			http.Error(w, "the reply has no JSON form", http.StatusInternalServerError)
+			return
+		}
+		h.Set("Content-Type", typeJSON)
+	}
+	if q.named {
+		h.Set("Vary", "Accept")
+	}
+	h.Set("Cache-Control", "max-age="+strconv.FormatUint(uint64(freshness(reply)), 10))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := w.Write(body); err != nil {
+		conf.Stats.WriteErrors.Add(1)
+	}
+}
+
+// recoverHTTP is for panics outside the Handler: of the JSONCodec.
+func (s *Server) recoverHTTP(w http.ResponseWriter, conf *Config) {
+	if cause := recover(); cause != nil {
+		conf.Stats.Panics.Add(1)
+		s.logPanic(conf, cause)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	}
+}
+
+// httpError is a request that is not answered: a status code and a text for the client.
+type httpError struct {
+	status int
+	text   string
+}
+
+func (e *httpError) Error() string { return e.text }
+
+func (s *Server) fail(w http.ResponseWriter, err error, conf *Config) {
+	he := &httpError{http.StatusBadRequest, "bad request"}
+	errors.As(err, &he)
+	if he.status == http.StatusServiceUnavailable {
+		conf.Stats.Shed.Add(1)
+		w.Header().Set("Retry-After", "1")
+	} else {
+		conf.Stats.Malformed.Add(1)
+	}
+	http.Error(w, he.text, he.status)
+}
+
+// httpPeer is the other end of the connection. What headers say of a client anyone can write.
+func httpPeer(r *http.Request) wire.Peer {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return wire.Peer{Protocol: wire.DoH} // the zero address is in no prefix: refused unless all are allowed
+	}
+	return wire.Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Protocol: wire.DoH}
+}

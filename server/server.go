@@ -1,0 +1,205 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"dens/internal/wire"
+)
+
+// Server owns the listeners.
+//
+//	New --Start--> running --Reconfigure--> running --Shutdown--> closed
+//
+// Its methods may be called concurrently.
+type Server struct {
+	handler  atomic.Pointer[Handler]
+	conf     atomic.Pointer[Config]
+	base     context.Context
+	cancel   context.CancelFunc
+	epochs   epochs
+	table    *connTable
+	messages sync.Pool // *message
+
+	udp, stream, large gate
+	panicked           atomic.Int64 // when a panic was last logged, in Unix nanoseconds
+
+	mu     sync.Mutex // guards what follows
+	state  state
+	open   map[binding][]listener
+	drains sync.WaitGroup // listeners that Reconfigure has removed
+}
+
+type state uint8
+
+const (
+	stateNew state = iota
+	stateRunning
+	stateClosed
+)
+
+// listener is one socket.
+type listener interface {
+	addr() net.Addr
+	serve()                // until drained
+	drain(context.Context) // after serve was started: answers what was read, closes
+	abandon()              // instead of serve
+}
+
+// New returns a Server that does not listen yet. h answers until SetHandler names another.
+func New(conf Config, h Handler) *Server {
+	s := &Server{table: newConnTable(), open: make(map[binding][]listener)}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.epochs.base = s.base
+	s.messages.New = func() any { return new(message) }
+	conf = conf.withDefaults()
+	s.conf.Store(&conf)
+	s.SetHandler(h)
+	return s
+}
+
+// SetHandler swaps the Handler. Requests under way end with the old one.
+func (s *Server) SetHandler(h Handler) { s.handler.Store(&h) }
+
+// Start binds all addresses and serves in the background. It binds all or none; its error names the
+// address, the cause, and what can be done about it.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateNew {
+		return ErrClosed
+	}
+	if err := s.apply(*s.conf.Load()); err != nil {
+		return err
+	}
+	s.state = stateRunning
+	return nil
+}
+
+// Reconfigure takes a new Config into force, all or nothing: when a new address cannot be bound, it
+// returns why and nothing has changed. Listeners whose address stays are not touched, and their
+// connections live on; those that are gone are drained in the background. A Config without Stats keeps
+// the old ones. An address that overlaps an old one (":53" for "127.0.0.1:53") needs a restart.
+func (s *Server) Reconfigure(conf Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateRunning {
+		return ErrClosed
+	}
+	if conf.Stats == nil {
+		conf.Stats = s.conf.Load().Stats
+	}
+	return s.apply(conf.withDefaults())
+}
+
+// apply opens what is new, then closes what is gone. s.mu is held.
+func (s *Server) apply(conf Config) error {
+	want, err := conf.bindings()
+	if err != nil {
+		return err
+	}
+	added := make(map[binding][]listener)
+	for _, b := range want {
+		if _, ok := s.open[b]; ok {
+			continue
+		}
+		ls, err := s.listen(b, &conf)
+		if err != nil {
+			for _, opened := range added {
+				each(opened, listener.abandon)
+			}
+			return err
+		}
+		added[b] = ls
+	}
+	s.conf.Store(&conf)
+	for b, ls := range s.open {
+		if !slices.Contains(want, b) {
+			delete(s.open, b)
+			s.retire(ls, &conf)
+		}
+	}
+	for b, ls := range added {
+		s.open[b] = ls
+		each(ls, func(l listener) { go l.serve() })
+	}
+	return nil
+}
+
+// retire drains listeners in the background, within the time that a request can take.
+func (s *Server) retire(ls []listener, conf *Config) {
+	ctx, cancel := context.WithTimeout(s.base, conf.QueryTimeout+conf.WriteTimeout+2*epochLength)
+	var group sync.WaitGroup
+	each(ls, func(l listener) { group.Go(func() { l.drain(ctx) }) })
+	s.drains.Go(func() {
+		defer cancel()
+		group.Wait()
+	})
+}
+
+// Shutdown stops reading, has everything answered that was read, and closes. When ctx ends first, it
+// closes all the same and returns the context's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.state = stateClosed
+	open := s.open
+	s.open = make(map[binding][]listener)
+	s.mu.Unlock()
+
+	var group sync.WaitGroup
+	for _, ls := range open {
+		each(ls, func(l listener) { group.Go(func() { l.drain(ctx) }) })
+	}
+	group.Wait()
+	waitOr(ctx, &s.drains)
+	err := ctx.Err()
+	s.cancel() // ends what is left
+	s.drains.Wait()
+	return err
+}
+
+// Bound is one address that the Server listens on.
+type Bound struct {
+	Protocol wire.Protocol
+	Address  string         // as in the Config
+	Addr     netip.AddrPort // with the port that 0 became
+}
+
+// Addrs returns what the Server listens on now.
+func (s *Server) Addrs() []Bound {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Bound
+	for b, ls := range s.open {
+		for _, l := range ls {
+			out = append(out, bound(b, l.addr()))
+		}
+	}
+	sortBound(out)
+	return out
+}
+
+// answer has the Handler answer one request, and survives its panic.
+func (s *Server) answer(ctx context.Context, req []byte, from wire.Peer, buf []byte) (reply []byte) {
+	conf := s.conf.Load()
+	defer func() {
+		if cause := recover(); cause != nil {
+			conf.Stats.Panics.Add(1)
+			s.logPanic(conf, cause)
+			reply = wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeServerFailure})
+		}
+	}()
+	reply = (*s.handler.Load()).ServeWire(ctx, req, from, buf)
+	if len(reply) == 0 {
+		conf.Stats.Silent.Add(1)
+	}
+	return reply
+}
+
+// malformed tells what is not even handed to the Handler: shorter than a header, or itself a reply,
+// which answered would make two servers talk to each other for ever.
+func malformed(msg []byte) bool { return len(msg) < 12 || msg[2]&0x80 != 0 }
