@@ -1,0 +1,518 @@
+package onchain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dens/chain"
+	"dens/names"
+	"dens/resolver"
+	"dens/resolver/onchain"
+)
+
+// system is a names.System of fixed content.
+type system struct {
+	records map[string]names.Records
+	errs    map[string]error
+	asked   []string
+}
+
+func (s *system) Lookup(_ context.Context, name string, rrtype uint16) (names.Records, error) {
+	s.asked = append(s.asked, name+" "+dns.Type(rrtype).String())
+	if err := s.errs[name]; err != nil {
+		return names.Records{}, err
+	}
+	rec, ok := s.records[name]
+	if !ok {
+		rec = names.Records{Apex: "eth."}
+	}
+	if rec.Source.Head.Number == 0 {
+		rec.Source = source()
+	}
+	return rec, nil
+}
+
+func source() names.Source {
+	return names.Source{
+		Chain: "ethereum", Trust: chain.Quorum, Resolver: "0x231b0Ee14048e9dCcD1d247744d114a4EB5E8E63",
+		Head:     chain.Head{Number: 25000001, Hash: [32]byte{1, 2}, Time: time.Unix(1700000000, 0)},
+		Backends: []string{"one", "two"},
+	}
+}
+
+// wire packs records, given in zone file form, as EIP-1185 stores them.
+func wire(t testing.TB, records ...string) []byte {
+	t.Helper()
+	var out []byte
+	for _, s := range records {
+		rr, err := dns.NewRR(s)
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		buf := make([]byte, 1<<16)
+		n, err := dns.PackRR(rr, buf, 0, nil, false)
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		out = append(out, buf[:n]...)
+	}
+	return out
+}
+
+// set is an RRset whose owner and type are those of its first record.
+func set(t testing.TB, records ...string) names.RRset {
+	t.Helper()
+	rr, err := dns.NewRR(records[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names.RRset{Owner: dns.CanonicalName(rr.Header().Name), Type: rr.Header().Rrtype, Wire: wire(t, records...)}
+}
+
+func config() onchain.Config {
+	return onchain.Config{
+		Zone: "eth", Aliases: []string{"eth.link", "eth.limo."},
+		GatewayA:    []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		GatewayAAAA: []netip.Addr{netip.MustParseAddr("2001:db8::1")},
+	}
+}
+
+func lines(rrs []dns.RR) []string {
+	out := []string{}
+	for _, rr := range rrs {
+		out = append(out, strings.Join(strings.Fields(rr.String()), " "))
+	}
+	return out
+}
+
+const (
+	ethSOA   = "eth. 60 IN SOA ns.dens.alt. hostmaster.dens.alt. 25000001 3600 600 604800 60"
+	aliceSOA = "alice." + ethSOA
+)
+
+func content(rec names.Records) names.Records {
+	rec.Exists, rec.Apex = true, "alice.eth."
+	rec.ContentHash, rec.ContentPath = []byte{0xe3, 0x01, 0x02}, "/ipfs/bafyaa"
+	rec.Addresses = []names.Address{
+		{Currency: "ETH", Text: "0x5B38Da6a701c568545dCfcB03FcB875f56beddC4"},
+		{Currency: "BTC", Text: `bc1"\q`},
+		{Currency: "LONG", Text: strings.Repeat("x", 256)},
+	}
+	return rec
+}
+
+type question struct {
+	name   string
+	system names.Records // of "alice.eth.", unless at says otherwise
+	at     string
+	ask    string // name and type
+	rcode  int
+	answer []string
+	ns     []string
+	target string
+}
+
+func (tt question) run(t *testing.T) {
+	at := tt.at
+	if at == "" {
+		at = "alice.eth."
+	}
+	r := onchain.New(&system{records: map[string]names.Records{at: tt.system}}, config())
+	name, typ, _ := strings.Cut(tt.ask, " ")
+	rrtype, ok := dns.StringToType[typ]
+	if !ok {
+		if _, err := fmt.Sscanf(typ, "TYPE%d", &rrtype); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := r.Resolve(t.Context(), resolver.Query{Name: name, Type: rrtype, Class: dns.ClassINET})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Rcode != tt.rcode || a.Target != tt.target {
+		t.Errorf("rcode %s target %q, want %s %q", dns.RcodeToString[a.Rcode], a.Target, dns.RcodeToString[tt.rcode], tt.target)
+	}
+	if got := lines(a.Answer); !reflect.DeepEqual(got, append([]string{}, tt.answer...)) {
+		t.Errorf("answer\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.answer, "\n"))
+	}
+	if got := lines(a.Ns); !reflect.DeepEqual(got, append([]string{}, tt.ns...)) {
+		t.Errorf("authority\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.ns, "\n"))
+	}
+	if a.Zone != onchain.Kind || !a.Authoritative || a.AuthenticatedData {
+		t.Errorf("zone %q, AA %v, AD %v", a.Zone, a.Authoritative, a.AuthenticatedData)
+	}
+}
+
+func TestStored(t *testing.T) {
+	alice := func(sets ...names.RRset) names.Records {
+		return names.Records{Exists: true, Apex: "alice.eth.", RRsets: sets}
+	}
+	long := strings.Repeat("a", 60)
+	tests := []question{
+		{name: "an RRset", system: alice(set(t, "alice.eth. 60 IN A 192.0.2.7", "alice.eth. 60 IN A 192.0.2.8")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN A 192.0.2.7", "alice.eth. 60 IN A 192.0.2.8"}},
+		{name: "duplicates go, the lowest TTL stays", system: alice(set(t, "alice.eth. 60 IN A 192.0.2.7", "alice.eth. 9 IN A 192.0.2.7", "alice.eth. 70 IN A 192.0.2.8")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 9 IN A 192.0.2.7", "alice.eth. 9 IN A 192.0.2.8"}},
+		{name: "another case of letters", system: alice(names.RRset{Owner: "alice.eth.", Type: dns.TypeA, Wire: wire(t, "ALICE.eth. 60 IN A 192.0.2.7")}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN A 192.0.2.7"}},
+		{name: "TTL above 2^31-1", system: alice(set(t, "alice.eth. 4294967295 IN A 192.0.2.7")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 0 IN A 192.0.2.7"}},
+		{name: "TTL of years", system: alice(set(t, "alice.eth. 2147483647 IN A 192.0.2.7")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 604800 IN A 192.0.2.7"}},
+		{name: "an unknown type", system: alice(set(t, `alice.eth. 60 IN TYPE65300 \# 2 abcd`)),
+			ask: "alice.eth. TYPE65300", answer: []string{`alice.eth. 60 CLASS1 TYPE65300 \# 2 abcd`}},
+		{name: "NS and DS are data", system: alice(set(t, "alice.eth. 60 IN DS 1 13 2 00112233")),
+			ask: "alice.eth. DS", answer: []string{"alice.eth. 60 IN DS 1 13 2 00112233"}},
+		{name: "SOA of its own", system: alice(set(t, "alice.eth. 60 IN SOA a. b. 1 2 3 4 5")),
+			ask: "alice.eth. SOA", answer: []string{"alice.eth. 60 IN SOA a. b. 1 2 3 4 5"}},
+		{name: "empty data is none", system: alice(names.RRset{Owner: "alice.eth.", Type: dns.TypeA}),
+			ask: "alice.eth. A", ns: []string{aliceSOA}},
+		{name: "CNAME", system: alice(set(t, "alice.eth. 60 IN CNAME Www.Example.org.")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN CNAME Www.Example.org."}, target: "www.example.org."},
+		{name: "CNAME asked for", system: alice(set(t, "alice.eth. 60 IN CNAME example.org.")),
+			ask: "alice.eth. CNAME", answer: []string{"alice.eth. 60 IN CNAME example.org."}},
+		{name: "CNAME beside data", system: alice(set(t, "alice.eth. 60 IN A 192.0.2.7"), set(t, "alice.eth. 60 IN CNAME example.org.")),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN CNAME example.org."}, target: "example.org."},
+		{name: "CNAME at an apex leaves the zone alone", system: alice(set(t, "alice.eth. 60 IN CNAME example.org.")),
+			ask: "alice.eth. NS", answer: []string{"alice.eth. 300 IN NS ns.dens.alt."}},
+		{name: "CNAME beats content", system: content(names.Records{RRsets: []names.RRset{set(t, "alice.eth. 60 IN CNAME example.org.")}}),
+			ask: "alice.eth. TXT", answer: []string{"alice.eth. 60 IN CNAME example.org."}, target: "example.org."},
+		{name: "wildcard", at: "a.b.alice.eth.", system: alice(set(t, "*.alice.eth. 60 IN A 192.0.2.7")),
+			ask: "a.b.alice.eth. A", answer: []string{"a.b.alice.eth. 60 IN A 192.0.2.7"}},
+		{name: "wildcard CNAME", at: "a.alice.eth.", system: alice(set(t, "*.alice.eth. 60 IN CNAME alice.eth.")),
+			ask: "a.alice.eth. A", answer: []string{"a.alice.eth. 60 IN CNAME alice.eth."}, target: "alice.eth."},
+		{name: "the wildcard itself", at: "*.alice.eth.", system: alice(set(t, "*.alice.eth. 60 IN A 192.0.2.7")),
+			ask: "*.alice.eth. A", answer: []string{"*.alice.eth. 60 IN A 192.0.2.7"}},
+		{name: "the name before its wildcard", at: "a.alice.eth.", system: alice(set(t, "*.alice.eth. 60 IN A 192.0.2.7"), set(t, "a.alice.eth. 60 IN A 192.0.2.8")),
+			ask: "a.alice.eth. A", answer: []string{"a.alice.eth. 60 IN A 192.0.2.8"}},
+		{name: "the nearest encloser counts", at: "a.b.alice.eth.", system: alice(set(t, "alice.eth. 60 IN DNAME example.org."), set(t, "*.b.alice.eth. 60 IN A 192.0.2.8")),
+			ask: "a.b.alice.eth. A", answer: []string{"a.b.alice.eth. 60 IN A 192.0.2.8"}},
+		{name: "DNAME", at: "a.b.alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME Example.org.")),
+			ask: "a.b.alice.eth. A", answer: []string{"alice.eth. 61 IN DNAME Example.org.", "a.b.alice.eth. 61 IN CNAME a.b.example.org."}, target: "a.b.example.org."},
+		{name: "DNAME and a CNAME asked for", at: "a.alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME example.org.")),
+			ask: "a.alice.eth. CNAME", answer: []string{"alice.eth. 61 IN DNAME example.org.", "a.alice.eth. 61 IN CNAME a.example.org."}},
+		{name: "DNAME to the root", at: "a.alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME .")),
+			ask: "a.alice.eth. A", answer: []string{"alice.eth. 61 IN DNAME .", "a.alice.eth. 61 IN CNAME a."}, target: "a."},
+		{name: "DNAME does not redirect its owner", system: alice(set(t, "alice.eth. 61 IN DNAME example.org.")),
+			ask: "alice.eth. A", ns: []string{aliceSOA}},
+		{name: "DNAME asked for", system: alice(set(t, "alice.eth. 61 IN DNAME example.org.")),
+			ask: "alice.eth. DNAME", answer: []string{"alice.eth. 61 IN DNAME example.org."}},
+		{name: "DNAME asked for below one", at: "a.alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME example.org.")),
+			ask: "a.alice.eth. DNAME", answer: []string{"alice.eth. 61 IN DNAME example.org.", "a.alice.eth. 61 IN CNAME a.example.org."}, target: "a.example.org."},
+		{name: "DNAME too long", at: long + ".alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME "+strings.Repeat(long+".", 3)+"bbbbbbbbbbbbb.")),
+			ask: long + ".alice.eth. A", rcode: dns.RcodeYXDomain, answer: []string{"alice.eth. 61 IN DNAME " + strings.Repeat(long+".", 3) + "bbbbbbbbbbbbb."}},
+		{name: "DNAME above the zone is nothing to it", at: "a.alice.eth.", system: alice(set(t, "eth. 61 IN DNAME example.org.")),
+			ask: "a.alice.eth. A", ns: []string{aliceSOA}},
+		{name: "below an alias", system: alice(set(t, "alice.eth. 60 IN A 192.0.2.7")),
+			ask: "alice.eth.limo. A", answer: []string{"alice.eth.limo. 60 IN A 192.0.2.7"}},
+		{name: "DNAME below an alias", at: "a.alice.eth.", system: alice(set(t, "alice.eth. 61 IN DNAME bob.eth.")),
+			ask: "a.alice.eth.link. A", answer: []string{"alice.eth.link. 61 IN DNAME bob.eth.", "a.alice.eth.link. 61 IN CNAME a.bob.eth."}, target: "a.bob.eth."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	alice := func(texts ...names.Text) names.Records {
+		return names.Records{Exists: true, Apex: "alice.eth.", Texts: texts}
+	}
+	tests := []question{
+		{name: "addresses", system: alice(names.Text{Type: dns.TypeA, JSON: `["192.0.2.7", "192.0.2.8","192.0.2.7"]`, TTL: "90"}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 90 IN A 192.0.2.7", "alice.eth. 90 IN A 192.0.2.8"}},
+		{name: "TTL of the configuration", system: alice(names.Text{Type: dns.TypeMX, JSON: `["10 mx.example.org"]`}),
+			ask: "alice.eth. MX", answer: []string{"alice.eth. 300 IN MX 10 mx.example.org."}},
+		{name: "TTL that is none", system: alice(names.Text{Type: dns.TypeA, JSON: `["192.0.2.7"]`, TTL: "soon"}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 300 IN A 192.0.2.7"}},
+		{name: "TTL above 2^31-1", system: alice(names.Text{Type: dns.TypeA, JSON: `["192.0.2.7"]`, TTL: "2147483648"}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 0 IN A 192.0.2.7"}},
+		{name: "CNAME", system: alice(names.Text{Type: dns.TypeCNAME, JSON: `["example.org"]`}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 300 IN CNAME example.org."}, target: "example.org."},
+		{name: "TXT as it is", system: alice(names.Text{Type: dns.TypeTXT, JSON: `["v=DKIM1; k=rsa"]`}),
+			ask: "alice.eth. TXT", answer: []string{`alice.eth. 300 IN TXT "v=DKIM1; k=rsa"`}},
+		{name: "TXT in quotes", system: alice(names.Text{Type: dns.TypeTXT, JSON: `["\"a;b\" \"c\""]`}),
+			ask: "alice.eth. TXT", answer: []string{`alice.eth. 300 IN TXT "a;b" "c"`}},
+		{name: "WALLET", system: alice(names.Text{Type: 262, JSON: `["\"ETH\" \"0x1\""]`}),
+			ask: "alice.eth. TYPE262", answer: []string{`alice.eth. 300 CLASS1 TYPE262 \# 8 0345544803307831`}},
+		{name: "an unknown type", system: alice(names.Text{Type: 65300, JSON: `["\\# 2 abcd"]`}),
+			ask: "alice.eth. TYPE65300", answer: []string{`alice.eth. 300 CLASS1 TYPE65300 \# 2 abcd`}},
+		{name: "empty list", system: alice(names.Text{Type: dns.TypeA, JSON: `[]`}),
+			ask: "alice.eth. A", ns: []string{aliceSOA}},
+		{name: "RRset first", system: names.Records{Exists: true, Apex: "alice.eth.",
+			RRsets: []names.RRset{set(t, "alice.eth. 60 IN A 192.0.2.1")}, Texts: []names.Text{{Type: dns.TypeA, JSON: `["192.0.2.2"]`}}},
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN A 192.0.2.1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestSynthesised(t *testing.T) {
+	wallet := `alice.eth. 300 CLASS1 TYPE262 \# `
+	tests := []question{
+		{name: "A by gateway", system: content(names.Records{}), ask: "alice.eth. A", answer: []string{"alice.eth. 300 IN A 192.0.2.1"}},
+		{name: "AAAA by gateway", system: content(names.Records{}), ask: "alice.eth.limo. AAAA", answer: []string{"alice.eth.limo. 300 IN AAAA 2001:db8::1"}},
+		{name: "HTTPS by gateway", system: content(names.Records{}), ask: "alice.eth. HTTPS",
+			answer: []string{`alice.eth. 300 IN HTTPS 1 . alpn="h2,http/1.1" ipv4hint="192.0.2.1" ipv6hint="2001:db8::1"`}},
+		{name: "an RRset before the gateway", system: content(names.Records{RRsets: []names.RRset{set(t, "alice.eth. 60 IN A 192.0.2.7")}}),
+			ask: "alice.eth. A", answer: []string{"alice.eth. 60 IN A 192.0.2.7"}},
+		{name: "no content, no gateway", system: names.Records{Exists: true, Apex: "alice.eth."}, ask: "alice.eth. A", ns: []string{aliceSOA}},
+		{name: "TXT", system: content(names.Records{RRsets: []names.RRset{set(t, `alice.eth. 60 IN TXT "hello"`)}}), ask: "alice.eth. TXT",
+			answer: []string{`alice.eth. 60 IN TXT "hello"`, `alice.eth. 60 IN TXT "a=0x5B38Da6a701c568545dCfcB03FcB875f56beddC4"`,
+				`alice.eth. 60 IN TXT "contenthash=0xe30102"`, `alice.eth. 60 IN TXT "dnslink=/ipfs/bafyaa"`}},
+		{name: "_dnslink", at: "_dnslink.alice.eth.", system: names.Records{Apex: "alice.eth.", ContentHash: []byte{0xe3}, ContentPath: "/ipfs/" + strings.Repeat("b", 250)},
+			ask:    "_dnslink.alice.eth. TXT",
+			answer: []string{`_dnslink.alice.eth. 300 IN TXT "dnslink=/ipfs/` + strings.Repeat("b", 241) + `" "` + strings.Repeat("b", 9) + `"`}},
+		{name: "_dnslink stored", at: "_dnslink.alice.eth.", system: content(names.Records{RRsets: []names.RRset{set(t, `_dnslink.alice.eth. 60 IN TXT "dnslink=/ipns/x"`)}}),
+			ask: "_dnslink.alice.eth. TXT", answer: []string{`_dnslink.alice.eth. 60 IN TXT "dnslink=/ipns/x"`}},
+		{name: "_dnslink has no address", at: "_dnslink.alice.eth.", system: names.Records{Apex: "alice.eth.", ContentHash: []byte{0xe3}, ContentPath: "/ipfs/b"},
+			ask: "_dnslink.alice.eth. A", ns: []string{aliceSOA}},
+		{name: "WALLET", system: content(names.Records{}), ask: "alice.eth. TYPE262",
+			answer: []string{wallet + "47 034554482a307835423338446136613730316335363835343564436663423033466342383735663536626564644334",
+				wallet + "11 034254430662633122" + "5c71"}},
+		{name: "WALLET stored", system: content(names.Records{RRsets: []names.RRset{set(t, `alice.eth. 300 IN TYPE262 \# 2 0161`)}}), ask: "alice.eth. TYPE262",
+			answer: []string{wallet + "2 0161"}},
+		{name: "SOA", system: names.Records{Exists: true, Apex: "alice.eth."}, ask: "alice.eth. SOA", answer: []string{strings.Replace(aliceSOA, "60 IN", "300 IN", 1)}},
+		{name: "SOA of the zone", at: "eth.", system: names.Records{Apex: "eth."}, ask: "eth. SOA", answer: []string{strings.Replace(ethSOA, "60 IN", "300 IN", 1)}},
+		{name: "NS of the zone", at: "eth.", system: names.Records{Apex: "eth."}, ask: "eth. NS", answer: []string{"eth. 300 IN NS ns.dens.alt."}},
+		{name: "SOA below the apex", at: "www.alice.eth.", system: names.Records{Exists: true, Apex: "alice.eth."}, ask: "www.alice.eth. SOA", ns: []string{aliceSOA}},
+		{name: "NODATA of the zone", at: "eth.", system: names.Records{Apex: "eth."}, ask: "eth. DS", ns: []string{ethSOA}},
+		{name: "NXDOMAIN", ask: "nobody.eth. A", rcode: dns.RcodeNameError, ns: []string{ethSOA}},
+		{name: "NXDOMAIN below a name", at: "x.alice.eth.", system: names.Records{Apex: "alice.eth."}, ask: "x.alice.eth. A", rcode: dns.RcodeNameError, ns: []string{aliceSOA}},
+		{name: "NXDOMAIN below an alias", ask: "nobody.eth.limo. A", rcode: dns.RcodeNameError, ns: []string{strings.Replace(ethSOA, "eth.", "eth.limo.", 1)}},
+		{name: "RRSIG is no data", system: names.Records{Exists: true, Apex: "alice.eth."}, ask: "alice.eth. RRSIG", ns: []string{aliceSOA}},
+		{name: "ANY", ask: "nobody.eth. ANY", answer: []string{`nobody.eth. 300 IN HINFO "RFC8482" ""`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	many := make([]string, 513)
+	for i := range many {
+		many[i] = fmt.Sprintf("alice.eth. 60 IN A 10.0.%d.%d", i/256, i%256)
+	}
+	good := wire(t, "alice.eth. 60 IN A 192.0.2.7")
+	rrset := func(rrtype uint16, wire []byte) names.Records {
+		return names.Records{Exists: true, Apex: "alice.eth.", RRsets: []names.RRset{{Owner: "alice.eth.", Type: rrtype, Wire: wire}}}
+	}
+	text := func(rrtype uint16, json string) names.Records {
+		return names.Records{Exists: true, Apex: "alice.eth.", Texts: []names.Text{{Type: rrtype, JSON: json}}}
+	}
+	// A pointer in the data of an MX record to the owner at offset 0.
+	pointer := append(wire(t, "alice.eth. 60 IN MX 1 a.")[:11], 0, 15, 0, 1, 0, 0, 0, 60, 0, 4, 0, 1, 0xc0, 0)
+	tests := []struct {
+		name   string
+		rrtype uint16
+		rec    names.Records
+	}{
+		{"garbage", dns.TypeA, rrset(dns.TypeA, []byte("<html>"))},
+		{"cut short", dns.TypeA, rrset(dns.TypeA, good[:len(good)-1])},
+		{"garbage behind", dns.TypeA, rrset(dns.TypeA, append(append([]byte{}, good...), 0))},
+		{"another owner", dns.TypeA, rrset(dns.TypeA, wire(t, "www.example.org. 60 IN A 192.0.2.7"))},
+		{"a child as owner", dns.TypeA, rrset(dns.TypeA, wire(t, "www.alice.eth. 60 IN A 192.0.2.7"))},
+		{"the second of another owner", dns.TypeA, rrset(dns.TypeA, append(append([]byte{}, good...), wire(t, "bob.eth. 60 IN A 192.0.2.7")...))},
+		{"another type", dns.TypeA, rrset(dns.TypeA, wire(t, "alice.eth. 60 IN NS a.example."))},
+		{"another class", dns.TypeA, rrset(dns.TypeA, wire(t, "alice.eth. 60 CH A 192.0.2.7"))},
+		{"OPT", dns.TypeA, rrset(dns.TypeA, []byte{0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0})},
+		{"no data", dns.TypeA, rrset(dns.TypeA, append(append([]byte{}, good[:len(good)-6]...), 0, 0))},
+		{"compressed owner", dns.TypeA, rrset(dns.TypeA, append(append([]byte{}, good...), 0xc0, 0, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4))},
+		{"compressed data", dns.TypeMX, rrset(dns.TypeMX, pointer)},
+		{"two CNAMEs", dns.TypeA, rrset(dns.TypeCNAME, wire(t, "alice.eth. 60 IN CNAME a.", "alice.eth. 60 IN CNAME b."))},
+		{"too many", dns.TypeA, rrset(dns.TypeA, wire(t, many...))},
+		{"too long", dns.TypeA, rrset(dns.TypeA, make([]byte, 64<<10+1))},
+		{"no JSON", dns.TypeA, text(dns.TypeA, "192.0.2.7")},
+		{"JSON of numbers", dns.TypeA, text(dns.TypeA, "[1]")},
+		{"JSON with null", dns.TypeA, text(dns.TypeA, "[null]")},
+		{"no address", dns.TypeA, text(dns.TypeA, `["example.org"]`)},
+		{"empty item", dns.TypeA, text(dns.TypeA, `[" "]`)},
+		{"only a comment", dns.TypeA, text(dns.TypeA, `["; A"]`)},
+		{"with a comment", dns.TypeA, text(dns.TypeA, `["192.0.2.7 ;"]`)},
+		{"more on the line", dns.TypeA, text(dns.TypeA, `["192.0.2.7 192.0.2.8"]`)},
+		{"second line", dns.TypeA, text(dns.TypeA, `["192.0.2.7\nexample.org. A 192.0.2.8"]`)},
+		{"include", dns.TypeA, text(dns.TypeA, `["192.0.2.7\n$INCLUDE /etc/passwd"]`)},
+		{"open quote", dns.TypeTXT, text(dns.TypeTXT, `["\"abc"]`)},
+		{"open parenthesis", dns.TypeA, text(dns.TypeA, `["( 192.0.2.7"]`)},
+		{"one bad of two", dns.TypeA, text(dns.TypeA, `["192.0.2.7","x"]`)},
+		{"two CNAMEs as text", dns.TypeA, text(dns.TypeCNAME, `["a.example","b.example"]`)},
+		{"too many items", dns.TypeA, text(dns.TypeA, `["1.2.3.4"`+strings.Repeat(`,"1.2.3.4"`, 64)+`]`)},
+		{"too long a text", dns.TypeTXT, text(dns.TypeTXT, `["`+strings.Repeat("a", 16<<10)+`"]`)},
+		{"content hash without end", dns.TypeA, names.Records{Exists: true, Apex: "alice.eth.", ContentHash: make([]byte, 1<<20)}},
+		{"zone elsewhere", dns.TypeA, names.Records{Exists: true, Apex: "bob.eth."}},
+		{"zone above", dns.TypeA, names.Records{Exists: true, Apex: "."}},
+		{"zone below", dns.TypeA, names.Records{Exists: true, Apex: "x.alice.eth."}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := onchain.New(&system{records: map[string]names.Records{"alice.eth.": tt.rec}}, config())
+			a, err := r.Resolve(t.Context(), resolver.Query{Name: "alice.eth.", Type: tt.rrtype, Class: dns.ClassINET})
+			var e *resolver.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, %v", a, err)
+			}
+			if e.Code != dns.ExtendedErrorCodeInvalidData || e.Rcode != dns.RcodeServerFailure || !errors.Is(err, names.ErrMalformed) {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	key := errors.New(`Post "https://eth.example.org/v2/SECRET": refused`)
+	tests := []struct {
+		err  error
+		code uint16
+		text string
+	}{
+		{fmt.Errorf("%w: a says 1, b says 2", chain.ErrConflict), 24, "backends disagree: backends disagree: a says 1, b says 2"},
+		{errors.Join(chain.ErrTimeout, chain.ErrConflict), 24, "backends disagree"},
+		{fmt.Errorf("%w: %w", names.ErrMalformed, chain.ErrMalformed), 24, "malformed on-chain data"},
+		{chain.ErrMalformed, 24, "malformed answer of a backend"},
+		{chain.ErrWrongChain, 24, "backend of another chain"},
+		{names.ErrTooDeep, 21, "not looked up"},
+		{fmt.Errorf("%w: %w", chain.ErrGateway, chain.ErrTimeout), 23, "off-chain gateway"},
+		{chain.ErrTimeout, 23, "chain timed out"},
+		{context.DeadlineExceeded, 23, "chain timed out"},
+		{chain.ErrUnavailable, 22, "chain unreachable"},
+		{fmt.Errorf("%w: %w", chain.ErrUnavailable, key), 22, "chain unreachable"},
+		{chain.ErrStaleHead, 14, "chain not synced"},
+		{chain.ErrUnknownBlock, 14, "chain not synced"},
+		{chain.ErrLimit, 0, "over a limit"},
+		{key, 0, "on-chain look-up failed"},
+		{fmt.Errorf("%w: %s\x00\n\xff\u2028", chain.ErrLimit, strings.Repeat("é", 200)), 0, "over a limit"},
+	}
+	for _, tt := range tests {
+		r := onchain.New(&system{errs: map[string]error{"alice.eth.": tt.err}}, config())
+		_, err := r.Resolve(t.Context(), resolver.Query{Name: "alice.eth.", Type: dns.TypeA, Class: dns.ClassINET})
+		var e *resolver.Error
+		if !errors.As(err, &e) || e.Code != tt.code || !strings.HasPrefix(e.Text, tt.text) || !errors.Is(err, tt.err) {
+			t.Errorf("%v: got %+v, want %d %q", tt.err, err, tt.code, tt.text)
+			continue
+		}
+		if strings.Contains(e.Text, "SECRET") || len(e.Text) > 200 || strings.ContainsAny(e.Text, "\x00\n\xff\ufffd") {
+			t.Errorf("%v: text %q", tt.err, e.Text)
+		}
+	}
+	r := onchain.New(&system{errs: map[string]error{"alice.eth.": context.Canceled}}, config())
+	if _, err := r.Resolve(t.Context(), resolver.Query{Name: "alice.eth.", Type: dns.TypeA}); err != context.Canceled {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestNotNormal(t *testing.T) {
+	sys := &system{
+		records: map[string]names.Records{"alice.eth.": {Exists: true, Apex: "alice.eth."}},
+		errs:    map[string]error{"a_b.eth.": fmt.Errorf("%w: underscore allowed only at start", names.ErrNotNormal)},
+	}
+	r := onchain.New(sys, config())
+	ask := func(name string) *resolver.Answer {
+		t.Helper()
+		a, err := r.Resolve(t.Context(), resolver.Query{Name: name, Type: dns.TypeA, Class: dns.ClassINET})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a := ask("a_b.eth.")
+	want := []resolver.EDE{{Code: 0, Text: "no such name: name is not normalised: underscore allowed only at start"}}
+	if a.Rcode != dns.RcodeNameError || !reflect.DeepEqual(a.EDE, want) {
+		t.Errorf("got %d %v", a.Rcode, a.EDE)
+	}
+	if got := a.Ns[0].(*dns.SOA); got.Serial != 0 || got.Hdr.Name != "eth." {
+		t.Errorf("before any block: %v", got)
+	}
+	ask("alice.eth.")
+	if got := ask("a_b.eth.").Ns[0].(*dns.SOA).Serial; got != 25000001 {
+		t.Errorf("serial %d is not the newest block", got)
+	}
+}
+
+type parent struct{ asked []string }
+
+func (p *parent) Resolve(_ context.Context, q resolver.Query) (*resolver.Answer, error) {
+	p.asked = append(p.asked, q.Name)
+	return &resolver.Answer{Zone: "forward"}, nil
+}
+
+func TestAliasItself(t *testing.T) {
+	p := &parent{}
+	cfg := config()
+	cfg.Parent = p
+	sys := &system{}
+	for _, rrtype := range []uint16{dns.TypeA, dns.TypeNS, dns.TypeDS} {
+		a, err := onchain.New(sys, cfg).Resolve(t.Context(), resolver.Query{Name: "eth.limo.", Type: rrtype})
+		if err != nil || a.Zone != "forward" {
+			t.Errorf("got %v, %v", a, err)
+		}
+	}
+	if !reflect.DeepEqual(p.asked, []string{"eth.limo.", "eth.limo.", "eth.limo."}) || len(sys.asked) != 0 {
+		t.Errorf("parent asked for %v, system for %v", p.asked, sys.asked)
+	}
+	refused(t, onchain.New(sys, config()), resolver.Query{Name: "eth.limo.", Type: dns.TypeA}, 20)
+}
+
+func refused(t *testing.T, r resolver.Resolver, q resolver.Query, code uint16) {
+	t.Helper()
+	_, err := r.Resolve(t.Context(), q)
+	var e *resolver.Error
+	if !errors.As(err, &e) || e.Rcode != dns.RcodeRefused || e.Code != code {
+		t.Errorf("%v: got %v, want REFUSED with %d", q, err, code)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	sys := &system{}
+	r := onchain.New(sys, config())
+	refused(t, r, resolver.Query{Name: "example.org.", Type: dns.TypeA}, 20)
+	refused(t, r, resolver.Query{Name: `alice\.eth.`, Type: dns.TypeA}, 20)
+	for _, rrtype := range []uint16{0, 41, 128, 249, 250, 251, 252, 253, 254, 65535} {
+		refused(t, r, resolver.Query{Name: "alice.eth.", Type: rrtype}, 30)
+	}
+	if len(sys.asked) != 0 {
+		t.Errorf("the chain was asked for %v", sys.asked)
+	}
+}
+
+func TestTooLongBelowAlias(t *testing.T) {
+	sys := &system{}
+	r := onchain.New(sys, onchain.Config{Zone: strings.Repeat("z", 60) + ".", Aliases: []string{"a."}})
+	long := strings.Repeat(strings.Repeat("b", 49)+".", 5) + "a."
+	a, err := r.Resolve(t.Context(), resolver.Query{Name: long, Type: dns.TypeA})
+	if err != nil || a.Rcode != dns.RcodeNameError || len(sys.asked) != 0 {
+		t.Errorf("got %v, %v, asked %v", a, err, sys.asked)
+	}
+	if owner := a.Ns[0].Header().Name; owner != "a." {
+		t.Errorf("SOA of %s", owner)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	rec := content(names.Records{Tags: []string{"zone:eth", "node:0x01"}, Source: source()})
+	rec.Source.Gateways = []string{"gateway.example.org"}
+	r := onchain.New(&system{records: map[string]names.Records{"alice.eth.": rec}}, config())
+	a, err := r.Resolve(t.Context(), resolver.Query{Name: "alice.eth.limo.", Type: dns.TypeA, Class: dns.ClassINET})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &resolver.Origin{
+		Name: "alice.eth.", Chain: "ethereum", Block: 25000001,
+		BlockHash: "0x0102" + strings.Repeat("0", 60), BlockTime: time.Unix(1700000000, 0).UTC(),
+		Resolver: "0x231b0Ee14048e9dCcD1d247744d114a4EB5E8E63", ContentHash: "/ipfs/bafyaa", Trust: "quorum",
+		Backends: []string{"one", "two"}, Gateways: []string{"gateway.example.org"},
+	}
+	if !reflect.DeepEqual(a.Origin, want) {
+		t.Errorf("got %+v", a.Origin)
+	}
+	if !reflect.DeepEqual(a.Tags, []string{"zone:eth", "node:0x01"}) {
+		t.Errorf("tags %v", a.Tags)
+	}
+}

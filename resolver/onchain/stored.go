@@ -1,0 +1,119 @@
+package onchain
+
+import (
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"dens/names"
+)
+
+// stored is what the chain itself holds for a question: an RRset of the type asked for, or a CNAME or a
+// DNAME that leads elsewhere. No records means that it holds nothing.
+type stored struct {
+	records []dns.RR
+	rrtype  uint16
+}
+
+// lookUp picks the records that answer the question, in the order of RFC 1034 section 4.3.2 and RFC
+// 6672 section 3.2: those at the name itself, RRsets before text records; then, from the nearest ancestor
+// up, a DNAME or a wildcard. At each of them a CNAME comes before data: a contract can hold both, and
+// resolvers that have the CNAME in their cache use it for every type.
+func (z *zone) lookUp(q question, rec *names.Records) (stored, error) {
+	s, err := z.atName(q, rec)
+	if err != nil || len(s.records) > 0 {
+		return s, err
+	}
+	for _, encloser := range enclosers(q.inner, rec.Apex) {
+		s, err = z.above(q, rec, encloser)
+		if err != nil || len(s.records) > 0 {
+			return s, err
+		}
+	}
+	return stored{}, nil
+}
+
+// atName looks at the name itself.
+func (z *zone) atName(q question, rec *names.Records) (stored, error) {
+	for _, t := range wanted(q.rrtype, q.inner == rec.Apex) {
+		for _, set := range rec.RRsets {
+			if set.Type != t || set.Owner != q.inner || len(set.Wire) == 0 {
+				continue
+			}
+			rrs, err := parseRRset(set.Wire, set.Owner, t, q.asked, z.cfg.MaxRecordTTL)
+			return stored{rrs, t}, err
+		}
+		for _, text := range rec.Texts {
+			if text.Type != t {
+				continue
+			}
+			rrs, err := parseText(text, q.asked, z.cfg.TTL, z.cfg.MaxRecordTTL)
+			if err != nil || len(rrs) > 0 {
+				return stored{rrs, t}, err
+			}
+		}
+	}
+	return stored{}, nil
+}
+
+// above looks at one ancestor of the name: a DNAME of its own, or the wildcard below it (RFC 4592). The
+// records of a wildcard are given to the name in question.
+func (z *zone) above(q question, rec *names.Records, encloser string) (stored, error) {
+	for _, set := range rec.RRsets {
+		if set.Type == dns.TypeDNAME && set.Owner == encloser && len(set.Wire) > 0 {
+			rrs, err := parseRRset(set.Wire, encloser, dns.TypeDNAME, q.outer(encloser), z.cfg.MaxRecordTTL)
+			return stored{rrs, dns.TypeDNAME}, err
+		}
+	}
+	for _, t := range wanted(q.rrtype, false) {
+		for _, set := range rec.RRsets {
+			if set.Type == t && set.Owner == "*."+encloser && len(set.Wire) > 0 {
+				rrs, err := parseRRset(set.Wire, set.Owner, t, q.asked, z.cfg.MaxRecordTTL)
+				return stored{rrs, t}, err
+			}
+		}
+	}
+	return stored{}, nil
+}
+
+// wanted lists the types that answer a question for rrtype, the first to be looked for first.
+func wanted(rrtype uint16, apex bool) []uint16 {
+	if rrtype == dns.TypeCNAME || exemptFromCNAME(rrtype, apex) {
+		return []uint16{rrtype}
+	}
+	return []uint16{dns.TypeCNAME, rrtype}
+}
+
+// exemptFromCNAME reports whether a type may stand beside a CNAME: RRSIG, NSEC and KEY may (RFC 4035
+// section 2.5). A CNAME at an apex is against RFC 1034, but it is what owners of names store there, and
+// it serves visitors: all that makes the zone a zone stays outside of it.
+func exemptFromCNAME(rrtype uint16, apex bool) bool {
+	switch rrtype {
+	case dns.TypeRRSIG, dns.TypeNSEC, dns.TypeKEY:
+		return true
+	case dns.TypeSOA, dns.TypeNS, dns.TypeDNSKEY, dns.TypeDS, dns.TypeNSEC3PARAM, dns.TypeCDS, dns.TypeCDNSKEY, dns.TypeDNAME:
+		return apex
+	}
+	return false
+}
+
+// enclosers lists the ancestors of name within the zone at apex, the nearest first.
+func enclosers(name, apex string) []string {
+	var list []string
+	for _, i := range dns.Split(name) {
+		if i > 0 && dns.IsSubDomain(apex, name[i:]) {
+			list = append(list, name[i:])
+		}
+	}
+	return list
+}
+
+// canonical returns the Records with the names in them in canonical form; the original is left alone.
+func canonical(rec names.Records) names.Records {
+	rec.Apex = dns.CanonicalName(rec.Apex)
+	rec.RRsets = slices.Clone(rec.RRsets)
+	for i := range rec.RRsets {
+		rec.RRsets[i].Owner = dns.CanonicalName(rec.RRsets[i].Owner)
+	}
+	return rec
+}
