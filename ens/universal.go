@@ -1,0 +1,157 @@
+package ens
+
+import (
+	"context"
+	"fmt"
+
+	"dens/chain"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// finding is where the records of a name are kept, and the way to them.
+type finding struct {
+	resolver common.Address
+	at       int            // the ancestor whose resolver it is; -1 when there is none
+	owners   []chain.Output // of registry.owner, by ancestor below the zone from name.first on
+	// ask returns what is held under an ancestor, from what was fetched already where it can.
+	ask func(ctx context.Context, c int) (*view, error)
+}
+
+// universal asks the UniversalResolver: which resolver is responsible, and at once, for each ancestor
+// that could be the apex of the zone, what it holds about the name. That is one Call.
+func (l *lookup) universal(ctx context.Context) (*finding, error) {
+	first := l.name.first()
+	candidates := l.candidates()
+	msgs := []chain.Msg{{To: l.deployment.UniversalResolver, Data: l.contracts.findResolver(l.name.ensName(first))}}
+	msgs = append(msgs, l.ownerMsgs()...)
+	owners := len(msgs) - 1
+	for _, c := range candidates {
+		msgs = append(msgs, l.universalMsg(c))
+	}
+	outputs, err := l.callAll(ctx, msgs)
+	if err != nil {
+		return nil, err
+	}
+	f := &finding{owners: outputs[1 : 1+owners]}
+	if f.resolver, f.at, err = l.found(outputs[0]); err != nil {
+		return nil, err
+	}
+	views := make(map[int]*view)
+	for i, c := range candidates {
+		views[c] = universalView(outputs[1+owners+i], l.items(c))
+	}
+	f.ask = func(ctx context.Context, c int) (*view, error) {
+		if views[c] == nil {
+			outputs, err := l.call(ctx, []chain.Msg{l.universalMsg(c)})
+			if err != nil {
+				return nil, err
+			}
+			views[c] = universalView(outputs[0], l.items(c))
+		}
+		return views[c], nil
+	}
+	return f, nil
+}
+
+// candidates lists the ancestors whose view is fetched in the first Call.
+func (l *lookup) candidates() []int {
+	var list []int
+	if !l.name.star {
+		list = append(list, 0)
+	}
+	offChain := false
+	for i := 1; i < len(l.name.labels); i++ {
+		offChain = offChain || l.wildcards.has(l.name.node(i))
+	}
+	for c := 1; c < l.name.depth; c++ {
+		if !offChain || c == 1 && l.name.isLink() {
+			list = append(list, c)
+		}
+	}
+	if l.name.isLink() && l.name.depth == 1 {
+		list = append(list, 1)
+	}
+	return list
+}
+
+// ownerMsgs asks the registry which of the names below the zone are registered.
+func (l *lookup) ownerMsgs() []chain.Msg {
+	var msgs []chain.Msg
+	for i := l.name.first(); i < l.name.depth; i++ {
+		msgs = append(msgs, chain.Msg{To: l.deployment.Registry, Data: l.contracts.owner(l.name.node(i))})
+	}
+	return msgs
+}
+
+func (l *lookup) universalMsg(c int) chain.Msg {
+	items := l.items(c)
+	calls := make([][]byte, len(items))
+	for i, it := range items {
+		calls[i] = it.data
+	}
+	data := l.contracts.resolve(l.name.ensName(c), l.contracts.multicall(calls))
+	return chain.Msg{To: l.deployment.UniversalResolver, Data: data}
+}
+
+// found reads the output of findResolver.
+func (l *lookup) found(out chain.Output) (common.Address, int, error) {
+	if out.Err != nil {
+		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", out.Err)
+	}
+	if out.Reverted {
+		return common.Address{}, 0, malformed("the UniversalResolver finds no resolver and reverts")
+	}
+	resolver, err := addressAt(out.Data, 0)
+	if err != nil {
+		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", err)
+	}
+	if resolver == (common.Address{}) {
+		return resolver, -1, nil
+	}
+	offset, err := uintAt(out.Data, 2*wordSize)
+	if err != nil {
+		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", err)
+	}
+	at, ok := l.name.index(l.name.first(), offset)
+	if !ok {
+		return common.Address{}, 0, malformed("resolver is at offset %d, within a label", offset)
+	}
+	return resolver, at, nil
+}
+
+// universalView reads the output of the UniversalResolver's resolve with a multicall of items.
+func universalView(out chain.Output, items []item) *view {
+	if out.Err != nil {
+		return failedView(out.Err)
+	}
+	if out.Reverted {
+		switch selector(out.Data) {
+		case errorResolverNotFound, errorNoWildcard:
+			return &view{state: stateNone}
+		case errorResolverNotContract:
+			return &view{state: stateUnsupported}
+		}
+		switch r := itemResult(out.Data, true); {
+		case r.state == stateFailed:
+			return failedView(r.err)
+		case r.state == stateUnsupported && len(out.Data) > 0:
+			return &view{state: stateAnswered, gateways: out.Gateways}
+		default:
+			return refusedView(out.Gateways)
+		}
+	}
+	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
+	if err != nil {
+		return failedView(err)
+	}
+	list, err := bytesArrayAt(inner, 0, len(items))
+	if err != nil {
+		return failedView(err)
+	}
+	results := make([]result, len(items))
+	for i, data := range list {
+		results[i] = itemResult(data, false)
+	}
+	return newView(items, results, out.Gateways)
+}

@@ -1,0 +1,172 @@
+package ens
+
+import (
+	"fmt"
+	"slices"
+
+	"dens/chain"
+	"dens/names"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// state is what came of asking a name's resolver, or for one item of it.
+type state uint8
+
+const (
+	// stateNone: no resolver answers for the name.
+	stateNone state = iota
+	// stateUnsupported: the resolver does not know the profile, or is no contract at all.
+	stateUnsupported
+	// stateReverted: the resolver refuses to answer.
+	stateReverted
+	// stateFailed: nobody knows what the resolver would say.
+	stateFailed
+	// stateAnswered: there is data.
+	stateAnswered
+)
+
+// result is what one item came to.
+type result struct {
+	state state
+	data  []byte // when answered
+	err   error  // when failed
+}
+
+// view is what the contracts hold under one name, as far as it was asked for.
+type view struct {
+	state    state
+	err      error // when failed
+	results  map[key]result
+	gateways []string
+}
+
+// newView puts the results of items together. It is one of stateAnswered, when at least one item was
+// answered, or left out by a resolver that lacks its profile; of stateReverted, when the resolver refused
+// all; or of stateFailed, when it refused all after it had asked a gateway: then the gateway's data was
+// wrong, and that must not pass for absence.
+func newView(items []item, results []result, gateways []string) *view {
+	v := &view{state: stateReverted, results: make(map[key]result, len(items)), gateways: gateways}
+	for i, it := range items {
+		v.results[it.key] = results[i]
+		if results[i].state != stateReverted {
+			v.state = stateAnswered
+		}
+	}
+	if v.state == stateReverted {
+		return refusedView(gateways)
+	}
+	return v
+}
+
+func failedView(err error) *view { return &view{state: stateFailed, err: err} }
+
+// refusedView is that of a resolver that reverted on everything.
+func refusedView(gateways []string) *view {
+	if len(gateways) == 0 {
+		return &view{state: stateReverted}
+	}
+	return failedView(fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway))
+}
+
+// itemResult judges the data of one item. Within a multicall there is no flag of success: what is four
+// bytes longer than a multiple of words is the data of a revert (ENSIP-23).
+func itemResult(data []byte, reverted bool) result {
+	switch {
+	case len(data) == 0:
+		return result{state: stateUnsupported}
+	case !reverted && len(data)%wordSize != 4:
+		return result{state: stateAnswered, data: data}
+	}
+	switch selector(data) {
+	case errorUnsupported:
+		return result{state: stateUnsupported}
+	case errorHTTP:
+		return result{state: stateFailed, err: fmt.Errorf("%w: gateway error", chain.ErrGateway)}
+	case errorOffchainLookup:
+		return result{state: stateFailed, err: fmt.Errorf("%w: nobody followed the look-up", chain.ErrGateway)}
+	case errorResolver:
+		inner, err := bytesAt(data[4:], 0, 0, uint64(len(data)))
+		if err == nil && len(inner) > 0 && selector(inner) != errorResolver {
+			return itemResult(inner, true)
+		}
+	}
+	return result{state: stateReverted}
+}
+
+// selector returns the first four bytes of data, as far as there are so many.
+func selector(data []byte) (s [4]byte) {
+	copy(s[:], data)
+	return s
+}
+
+// get returns the data of an item, nil when there is none.
+func (v *view) get(k key) ([]byte, error) {
+	r := v.results[k]
+	return r.data, r.err
+}
+
+// bytes returns the bytes or string that an item holds, nil when there is none.
+func (v *view) bytes(k key, limit uint64) ([]byte, error) {
+	data, err := v.get(k)
+	if data == nil || err != nil {
+		return nil, err
+	}
+	b, err := bytesAt(data, 0, 0, limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) == 0 {
+		return nil, nil
+	}
+	return slices.Clone(b), nil // so that the whole answer is not kept for its sake
+}
+
+func (v *view) rrset(owner int, wild bool, rrtype uint16) ([]byte, error) {
+	return v.bytes(key{kind: kindRRset, owner: owner, wild: wild, rrtype: rrtype}, maxRRset)
+}
+
+func (v *view) has(owner int, wild bool) (bool, error) {
+	data, err := v.get(key{kind: kindHas, owner: owner, wild: wild})
+	if data == nil || err != nil {
+		return false, err
+	}
+	return boolAt(data, 0)
+}
+
+func (v *view) contenthash() ([]byte, error) {
+	return v.bytes(key{kind: kindContenthash}, maxContentHash)
+}
+
+func (v *view) text(k string) (string, error) {
+	b, err := v.bytes(key{kind: kindText, text: k}, maxText)
+	return string(b), err
+}
+
+// addresses returns the address records that were asked for and have a text form, Ethereum first.
+func (v *view) addresses() ([]names.Address, error) {
+	var list []names.Address
+	data, err := v.get(key{kind: kindAddr})
+	if err != nil {
+		return nil, err
+	}
+	if data != nil {
+		a, err := addressAt(data, 0)
+		if err != nil {
+			return nil, err
+		}
+		if a != (common.Address{}) {
+			list = append(list, names.Address{Currency: "ETH", Text: a.Hex()})
+		}
+	}
+	for _, c := range coins() {
+		b, err := v.bytes(key{kind: kindCoin, coin: c.kind}, maxAddress)
+		if err != nil {
+			return nil, err
+		}
+		if text := c.text(b); text != "" {
+			list = append(list, names.Address{Currency: c.symbol, Text: text})
+		}
+	}
+	return list, nil
+}
