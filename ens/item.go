@@ -84,6 +84,9 @@ func (b *builder) has(owner int, wild bool) {
 // (RFC 6672), and the wildcards that may cover it (RFC 4592).
 func (b *builder) below(apex int, rrtype uint16) {
 	b.has(0, false)
+	if !b.name.star {
+		b.has(0, true)
+	}
 	for i := 1; i <= apex; i++ {
 		b.rrset(i, false, typeDNAME)
 		if i < apex {

@@ -247,14 +247,16 @@ func (r *reading) zone(v *view) error {
 	return nil
 }
 
-// occurs says whether an owner name has records in the zone or is registered.
+// occurs says whether an owner name has records in the zone, is registered, or is there as an empty
+// non-terminal (RFC 4592 section 2.2.2): of the names below it the zone is asked for the wildcard only.
 func (r *reading) occurs(v *view, i int) (bool, error) {
 	if i == 0 && len(r.RRsets) > 0 {
 		return true, nil
 	}
-	has, err := v.has(i, false)
-	if has || err != nil {
-		return has, err
+	for _, wild := range []bool{false, true} {
+		if has, err := v.has(i, wild); has || err != nil {
+			return has, err
+		}
 	}
 	return r.owned(i)
 }
