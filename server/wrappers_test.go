@@ -1,0 +1,217 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dens/internal/wire"
+)
+
+func peer(proto wire.Protocol, addr string) wire.Peer {
+	return wire.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 1234), Protocol: proto}
+}
+
+func TestParseAllow(t *testing.T) {
+	allow, err := ParseAllow([]string{"loopback", "private", "198.51.100.0/24", "2001:db8::5", "::ffff:203.0.113.0/120"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewAccess(newActor(), allow, new(Stats))
+	for addr, want := range map[string]bool{
+		"127.8.8.8": true, "::1": true, "::ffff:127.0.0.1": true, "10.1.2.3": true, "172.31.0.1": true, "172.32.0.1": false,
+		"192.168.5.5": true, "100.64.0.1": true, "169.254.1.1": true, "fd00::1": true, "fe80::1%eth0": true, "8.8.8.8": false,
+		"2001:4860::8": false, "198.51.100.77": true, "198.51.101.1": false, "2001:db8::5": true, "2001:db8::6": false,
+		"203.0.113.9": true, "::ffff:203.0.113.9": true, "203.0.114.9": false,
+	} {
+		if got := a.Allows(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("Allows(%s) = %v, want %v", addr, got, want)
+		}
+	}
+	if a.Allows(netip.Addr{}) {
+		t.Error("the zero address is allowed")
+	}
+	all, err := ParseAllow([]string{"any"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := NewAccess(newActor(), all, new(Stats)); !a.Allows(netip.MustParseAddr("8.8.8.8")) || !a.Allows(netip.MustParseAddr("2001:4860::8")) {
+		t.Error("any does not allow all")
+	}
+	for _, bad := range []string{"", "lan", "10.0.0.0/33", "10.0.0", "Loopback"} {
+		if _, err := ParseAllow([]string{bad}); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestAccessRefuses(t *testing.T) {
+	stats := new(Stats)
+	a := NewAccess(newActor(), prefixes("127.0.0.0/8"), stats)
+	q := question("example.org")
+	q.SetEdns0(1232, false)
+	req := packed(t, q)
+	protocols := []wire.Protocol{wire.UDP, wire.TCP, wire.DoT, wire.DoH}
+	for _, p := range protocols {
+		var m dns.Msg
+		if err := m.Unpack(a.ServeWire(t.Context(), req, peer(p, "192.0.2.1"), nil)); err != nil {
+			t.Fatal(err)
+		}
+		opt := m.IsEdns0()
+		if m.Rcode != dns.RcodeRefused || m.Id != q.Id || opt == nil || len(opt.Option) != 1 {
+			t.Fatalf("%s: %v", p, &m)
+		}
+		if ede, ok := opt.Option[0].(*dns.EDNS0_EDE); !ok || ede.InfoCode != dns.ExtendedErrorCodeProhibited {
+			t.Errorf("%s: option %v", p, opt.Option[0])
+		}
+		if err := m.Unpack(a.ServeWire(t.Context(), req, peer(p, "127.0.0.1"), nil)); err != nil || m.Rcode != dns.RcodeSuccess {
+			t.Errorf("%s: %v, %v", p, m.Rcode, err)
+		}
+	}
+	if got := stats.Refused.Load(); got != uint64(len(protocols)) {
+		t.Errorf("%d refused, want %d", got, len(protocols))
+	}
+}
+
+func TestRateLimitBucket(t *testing.T) {
+	r := NewRateLimit(newActor(), RateConfig{Rate: 10, Burst: 5, Slip: 3}, new(Stats)).(*RateLimit)
+	client := netip.MustParseAddr("192.0.2.1")
+	now := int64(1)
+	take := func(n int) (out string) {
+		for range n {
+			out += string("oSd"[r.take(client, now)])
+		}
+		return out
+	}
+	if got := take(11); got != "ooooo"+"ddSddS" {
+		t.Errorf("the burst was %s", got)
+	}
+	now += int64(100 * time.Millisecond)
+	if got := take(3); got != "odd" {
+		t.Errorf("a tenth of a second later %s", got)
+	}
+	now += int64(time.Hour)
+	if got := take(7); got != "oooooSd" {
+		t.Errorf("an hour later %s", got)
+	}
+}
+
+func TestRateLimitNetworks(t *testing.T) {
+	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 1, Slip: -1}, new(Stats)).(*RateLimit)
+	tests := []struct {
+		addr string
+		want rateVerdict
+	}{
+		{"192.0.2.1", rateOK}, {"192.0.2.200", rateDrop}, {"192.0.3.1", rateOK},
+		{"2001:db8:0:1ff::1", rateOK}, {"2001:db8:0:100::1", rateDrop}, {"2001:db8:0:200::1", rateOK}, {"fe80::1%eth0", rateOK},
+	}
+	for _, tt := range tests {
+		if got := r.take(netip.MustParseAddr(tt.addr), 1); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.addr, got, tt.want)
+		}
+	}
+	if got := r.take(netip.Addr{}, 1); got != rateOK {
+		t.Errorf("the zero address: %d", got)
+	}
+}
+
+// The table never grows, and a flood from everywhere does not forget one that is over its rate at once.
+func TestRateLimitTableIsBounded(t *testing.T) {
+	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 2, Networks: 64}, new(Stats)).(*RateLimit)
+	for i := range 100_000 {
+		r.take(netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), int64(i+1))
+	}
+	if len(r.sets) != 8 {
+		t.Errorf("%d sets, want 8", len(r.sets))
+	}
+}
+
+func TestRateLimitServes(t *testing.T) {
+	stats := new(Stats)
+	h := NewRateLimit(newActor(), RateConfig{Rate: 0.001, Burst: 2}, stats)
+	req := packed(t, question("example.org"))
+	var kinds string
+	for range 6 {
+		b := h.ServeWire(t.Context(), req, peer(wire.UDP, "192.0.2.1"), nil)
+		var m dns.Msg
+		switch {
+		case len(b) == 0:
+			kinds += "."
+		case m.Unpack(b) != nil:
+			kinds += "?"
+		case m.Truncated && len(m.Answer) == 0 && len(b) <= len(req):
+			kinds += "T"
+		default:
+			kinds += "A"
+		}
+	}
+	if kinds != "AA.T.T" {
+		t.Errorf("replies %s, want AA.T.T", kinds)
+	}
+	if stats.RateDropped.Load() != 2 || stats.RateSlipped.Load() != 2 {
+		t.Errorf("%d dropped, %d slipped", stats.RateDropped.Load(), stats.RateSlipped.Load())
+	}
+	for _, from := range []wire.Peer{peer(wire.TCP, "192.0.2.1"), peer(wire.DoT, "192.0.2.1"), peer(wire.DoH, "192.0.2.1"), peer(wire.UDP, "127.0.0.1"), peer(wire.UDP, "::1")} {
+		for range 5 {
+			if len(h.ServeWire(t.Context(), req, from, nil)) == 0 {
+				t.Errorf("%s from %s was limited", from.Protocol, from.Addr)
+			}
+		}
+	}
+	a := newActor()
+	if off := NewRateLimit(a, RateConfig{}, stats); off != Handler(a) {
+		t.Error("rate 0 limits")
+	}
+}
+
+func TestRateLimitConcurrently(t *testing.T) {
+	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 100}, new(Stats)).(*RateLimit)
+	counts := make([]int, 8)
+	var group sync.WaitGroup
+	for i := range counts {
+		group.Go(func() {
+			for range 1000 {
+				if r.take(netip.MustParseAddr("192.0.2.1"), 1) == rateOK {
+					counts[i]++
+				}
+			}
+		})
+	}
+	group.Wait()
+	sum := 0
+	for _, n := range counts {
+		sum += n
+	}
+	if sum != 100 {
+		t.Errorf("%d passed, want 100", sum)
+	}
+}
+
+func BenchmarkRateLimit(b *testing.B) {
+	h := NewRateLimit(handlerFunc(func(_ context.Context, _ []byte, _ wire.Peer, buf []byte) []byte { return buf[:1] }),
+		RateConfig{Rate: 1e9}, new(Stats))
+	buf := make([]byte, 512)
+	peers := make([]wire.Peer, 1024)
+	for i := range peers {
+		peers[i] = peer(wire.UDP, fmt.Sprintf("192.%d.%d.1", i/256, i%256))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		h.ServeWire(b.Context(), nil, peers[i%len(peers)], buf)
+	}
+}
+
+func TestWrappersAllocateNothing(t *testing.T) {
+	stats := new(Stats)
+	pass := handlerFunc(func(_ context.Context, _ []byte, _ wire.Peer, buf []byte) []byte { return buf[:1] })
+	h := NewRateLimit(NewAccess(pass, prefixes("10.0.0.0/8", "192.0.2.0/24"), stats), RateConfig{Rate: 1e6}, stats)
+	req, buf, from, ctx := packed(t, question("a")), make([]byte, 512), peer(wire.UDP, "192.0.2.1"), t.Context()
+	if n := testing.AllocsPerRun(1000, func() { h.ServeWire(ctx, req, from, buf) }); n != 0 {
+		t.Errorf("%v allocations a request", n)
+	}
+}
