@@ -1,0 +1,230 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// check looks at what single values do not show: what must fit together.
+func (d *decoder) check(c *Config) {
+	d.checkListen(c)
+	for _, name := range slices.Sorted(maps.Keys(c.Chains)) {
+		d.checkChain("chains."+name, c.Chains[name])
+	}
+	if len(c.Chains) == 0 && len(c.Names) > 0 {
+		d.addAt("chains", "no chain", "at least one, since there are names")
+	}
+	zones := map[string]string{}
+	for i, n := range c.Names {
+		d.checkName(fmt.Sprintf("names[%d]", i), i, n, c, zones)
+	}
+	for i, z := range c.Resolve.Zones {
+		d.checkUnique(fmt.Sprintf("resolve.zones[%d].zone", i), z.Zone, zones)
+	}
+	d.checkUpstreams(c)
+	d.checkBootstrap(c)
+}
+
+func (d *decoder) checkListen(c *Config) {
+	if len(c.Listen.DoT)+len(c.Listen.DoH) > 0 {
+		if c.TLS.Cert.Reveal() == "" {
+			d.addAt("tls.cert", `""`, "a certificate file, since listen.dot or listen.doh is set")
+		}
+		if c.TLS.Key.Reveal() == "" {
+			d.addAt("tls.key", `""`, "a key file, since listen.dot or listen.doh is set")
+		}
+	} else if (c.TLS.Cert.Reveal() == "") != (c.TLS.Key.Reveal() == "") {
+		d.addAt("tls", "one of cert and key", "both or none")
+	}
+	seen := map[netip.AddrPort]string{}
+	once := func(path string, a netip.AddrPort) {
+		if a.Port() == 0 {
+			return // the system picks a free one each time
+		}
+		if first, twice := seen[a]; twice {
+			d.addAt(path, a.String(), "an address and port that "+first+" does not have")
+			return
+		}
+		seen[a] = path
+	}
+	each := func(key string, list []netip.AddrPort) {
+		for i, a := range list {
+			once(fmt.Sprintf("listen.%s[%d]", key, i), a)
+		}
+	}
+	each("dns", c.Listen.DNS)
+	each("dot", c.Listen.DoT)
+	each("doh", c.Listen.DoH)
+	if c.Listen.HTTP.IsValid() {
+		once("listen.http", c.Listen.HTTP)
+	}
+	if len(c.Listen.DNS)+len(c.Listen.DoT)+len(c.Listen.DoH) == 0 && !c.Listen.HTTP.IsValid() {
+		d.addAt("listen", "no address", "at least one of dns, dot, doh and http")
+	}
+}
+
+func (d *decoder) checkChain(path string, c Chain) {
+	if c.ID == 0 && !d.has(path+".id") {
+		d.addAt(path+".id", "no chain id", "one, such as 1 for Ethereum")
+	}
+	if d.wrongBelow(path + ".rpc") {
+		return // what is left of the list says nothing
+	}
+	if len(c.RPC) == 0 {
+		d.addAt(path+".rpc", "no backend", "at least one")
+		return
+	}
+	urls, operators := map[string]bool{}, map[string]bool{}
+	for i, r := range c.RPC {
+		if urls[r.URL] {
+			d.addAt(path+".rpc", fmt.Sprintf("element %d a second time (%s)", i, r), "each backend once")
+		}
+		urls[r.URL], operators[r.Operator] = true, true
+	}
+	if c.Trust != "quorum" {
+		return
+	}
+	switch {
+	case c.Quorum < 2:
+		d.addAt(path+".quorum", fmt.Sprint(c.Quorum), "at least 2 (or trust: single)")
+	case c.Quorum > len(operators):
+		d.addAt(path+".quorum", fmt.Sprint(c.Quorum), fmt.Sprintf("at most %d (the number of operators)", len(operators)))
+	}
+}
+
+// has reports whether the file has the key, with a good value or not.
+func (d *decoder) has(path string) bool { return d.lines[path] != 0 }
+
+// wrongBelow reports whether a problem of the key or of one below it is known.
+func (d *decoder) wrongBelow(path string) bool {
+	return slices.ContainsFunc(d.problems, func(p *Problem) bool { return strings.HasPrefix(p.Key, path) })
+}
+
+func (d *decoder) checkName(path string, i int, n Name, c *Config, zones map[string]string) {
+	broken := i < len(d.broken) && d.broken[i]
+	if n.Zone == "" && !broken {
+		d.addAt(path+".zone", "no zone", "one, such as eth")
+	}
+	chain, known := c.Chains[n.Chain]
+	if !known && !(broken && n.Chain == "") {
+		d.addAt(path+".chain", quote(n.Chain), "a key of chains: "+strings.Join(slices.Sorted(maps.Keys(c.Chains)), ", "))
+	}
+	if n.Registry.IsZero() && !broken {
+		if known && chain.ID == 1 {
+			c.Names[i].Registry = mainnetRegistry
+		} else if known {
+			d.addAt(path+".registry", "no registry", "its address, since the chain is not Ethereum mainnet")
+		}
+	}
+	d.checkUnique(path+".zone", n.Zone, zones)
+	if tld, taken := icann(n.Zone); taken && !n.OverrideICANN {
+		d.addAt(path+".zone", quote(strings.TrimSuffix(n.Zone, ".")), "a zone that is not below the delegated top-level domain "+tld+", or override_icann: true")
+	}
+	for j, a := range n.Aliases {
+		key := fmt.Sprintf("%s.aliases[%d]", path, j)
+		d.checkUnique(key, a, zones)
+		if tld, taken := icann(a); taken && a == tld+"." && !n.OverrideICANN {
+			d.addAt(key, quote(tld), "an alias that is no delegated top-level domain, or override_icann: true")
+		}
+	}
+}
+
+// checkUnique reports a zone that has two keepers.
+func (d *decoder) checkUnique(path, zone string, zones map[string]string) {
+	if zone == "" {
+		return
+	}
+	if first, twice := zones[zone]; twice {
+		d.addAt(path, quote(strings.TrimSuffix(zone, ".")), "a zone that "+first+" does not have")
+		return
+	}
+	zones[zone] = path
+}
+
+// icann returns the top-level domain of zone and whether ICANN has delegated it.
+func icann(zone string) (string, bool) {
+	zone = strings.TrimSuffix(zone, ".")
+	if zone == "" {
+		return "", false
+	}
+	tld := zone[strings.LastIndexByte(zone, '.')+1:]
+	_, delegated := publicsuffix.PublicSuffix(tld)
+	// Of some domains the list knows only rules for what is below them (*.ck).
+	_, below := publicsuffix.PublicSuffix("a.b." + tld)
+	return tld, delegated || below
+}
+
+// checkUpstreams reports an upstream that is dens itself.
+func (d *decoder) checkUpstreams(c *Config) {
+	each := func(path string, list []Upstream) {
+		for i, u := range list {
+			a, ok := u.Addr()
+			if ok && (u.Scheme == "udp" || u.Scheme == "tcp") && listensAt(c.Listen.DNS, a) || ok && u.Scheme == "tls" && listensAt(c.Listen.DoT, a) {
+				d.addAt(path, fmt.Sprintf("%s (element %d), where dens itself listens", u, i), "another server")
+			}
+		}
+	}
+	each("resolve.forward", c.Resolve.Forward)
+	for i, z := range c.Resolve.Zones {
+		each(fmt.Sprintf("resolve.zones[%d].forward", i), z.Forward)
+	}
+	for i, a := range c.Resolve.Bootstrap {
+		if listensAt(c.Listen.DNS, a) {
+			d.addAt(fmt.Sprintf("resolve.bootstrap[%d]", i), a.String()+", where dens itself listens", "another server")
+		}
+	}
+}
+
+func listensAt(list []netip.AddrPort, to netip.AddrPort) bool {
+	for _, l := range list {
+		if l.Port() == to.Port() && (l.Addr() == to.Addr() || l.Addr().IsUnspecified() && to.Addr().IsLoopback()) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkBootstrap reports host names that nobody could resolve: dens never asks the system, which may
+// be asking dens.
+func (d *decoder) checkBootstrap(c *Config) {
+	if len(c.Resolve.Bootstrap) > 0 {
+		return
+	}
+	for _, u := range c.Resolve.Forward {
+		if _, ok := u.Addr(); ok {
+			return
+		}
+	}
+	if len(d.problems) > 0 || !needsNames(c) {
+		return
+	}
+	d.addAt("resolve.bootstrap", "no address", "at least one, since backends or upstreams have host names and no forwarder is an IP address")
+}
+
+func needsNames(c *Config) bool {
+	for _, u := range c.Resolve.Forward {
+		if _, ok := u.Addr(); !ok {
+			return true
+		}
+	}
+	for _, z := range c.Resolve.Zones {
+		for _, u := range z.Forward {
+			if _, ok := u.Addr(); !ok {
+				return true
+			}
+		}
+	}
+	for _, chain := range c.Chains {
+		for _, r := range chain.RPC {
+			if _, err := netip.ParseAddr(r.Host()); err != nil && !r.IPC() {
+				return true
+			}
+		}
+	}
+	return false
+}

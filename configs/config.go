@@ -1,0 +1,131 @@
+// Package configs is dens's configuration as plain data: the built-in defaults, a YAML file laid over
+// them, and a check that names file, line, key, what was found and what was expected, for all problems
+// of a file at once.
+//
+// What environment variables hold never shows: values that may carry a secret print the text of the
+// file, not what it expanded to, and URLs print without user, path and query.
+package configs
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is a whole configuration. The json tags are the keys of the YAML file.
+type Config struct {
+	Listen  Listen           `json:"listen"`
+	TLS     TLS              `json:"tls"`
+	Access  Access           `json:"access"`
+	Cache   Cache            `json:"cache"`
+	Chains  map[string]Chain `json:"chains"`
+	Names   []Name           `json:"names"`
+	Resolve Resolve          `json:"resolve"`
+	Chaos   Chaos            `json:"chaos"`
+	Log     Log              `json:"log"`
+}
+
+// Listen says where dens answers, and the bounds of its listeners.
+type Listen struct {
+	DNS  []netip.AddrPort `json:"dns"`  // UDP and TCP
+	DoT  []netip.AddrPort `json:"dot"`  // DNS over TLS (RFC 7858)
+	DoH  []netip.AddrPort `json:"doh"`  // DNS over HTTPS (RFC 8484)
+	HTTP netip.AddrPort   `json:"http"` // health, metrics, DoH without TLS; the zero value is off
+
+	TCPIdle             time.Duration `json:"tcp_idle"`               // an idle connection is closed after this
+	MaxTCPClients       int           `json:"max_tcp_clients"`        // connections in all
+	MaxTCPPerClient     int           `json:"max_tcp_per_client"`     // connections from one client address
+	MaxQueriesPerClient int           `json:"max_queries_per_client"` // queries of one connection under way at once
+	MaxInFlight         int           `json:"max_in_flight"`          // queries under way in all
+	UDPSize             int           `json:"udp_size"`               // largest UDP reply in bytes
+}
+
+// TLS names the certificate for DoT and DoH. Both are empty when neither listens.
+type TLS struct {
+	Cert Secret `json:"cert"`
+	Key  Secret `json:"key"`
+}
+
+// Access says who may ask and how often.
+type Access struct {
+	Allow []netip.Prefix `json:"allow"` // words (loopback, private, any) are already spelled out
+	Rate  float64        `json:"rate"`  // queries a second for each client prefix (/24, /56); 0 is off
+	Burst int            `json:"burst"` // queries that a client prefix may send at once
+	Slip  int            `json:"slip"`  // every n-th refused UDP query gets a truncated reply; 0 is none
+}
+
+// Cache bounds the cache. Times are durations in the file ("15m").
+type Cache struct {
+	Entries     int           `json:"entries"`
+	Stale       time.Duration `json:"stale"`        // how long expired answers are kept (RFC 8767); 0 is off
+	MaxTTL      time.Duration `json:"max_ttl"`      // upper bound of every TTL
+	NegativeTTL time.Duration `json:"negative_ttl"` // upper bound for NXDOMAIN and NODATA (RFC 2308)
+	FailureTTL  time.Duration `json:"failure_ttl"`  // how long a failure is remembered (RFC 9520)
+	Prefetch    bool          `json:"prefetch"`     // renew popular entries before they expire
+}
+
+// Chain is one blockchain and its backends.
+type Chain struct {
+	ID         uint64        `json:"id"`
+	Trust      string        `json:"trust"`        // "single" or "quorum"
+	Quorum     int           `json:"quorum"`       // operators that must agree; counts with trust "quorum" only
+	RPC        []RPC         `json:"rpc"`          // at least one
+	MaxHeadAge time.Duration `json:"max_head_age"` // an older newest block is refused; 0 is off
+	Timeout    time.Duration `json:"timeout"`      // for one call in all
+	BlockTime  time.Duration `json:"block_time"`   // usual time between blocks
+	CCIP       CCIP          `json:"ccip"`
+}
+
+// CCIP bounds off-chain look-ups (EIP-3668).
+type CCIP struct {
+	AllowHTTP    bool          `json:"allow_http"`    // gateways without TLS
+	AllowPrivate bool          `json:"allow_private"` // gateways at addresses that are not public
+	Timeout      time.Duration `json:"timeout"`       // for one gateway's whole answer
+}
+
+// Name is a zone that a name system on a chain answers.
+type Name struct {
+	Zone              string        `json:"zone"`               // absolute and lower case, with the final dot: "eth."
+	System            string        `json:"system"`             // "ens"
+	Chain             string        `json:"chain"`              // a key of Config.Chains
+	Registry          Address       `json:"registry"`           // the registry contract
+	UniversalResolver Address       `json:"universal_resolver"` // the zero address: the registry is read directly
+	Aliases           []string      `json:"aliases"`            // in Zone's form: "eth.limo."
+	Gateways          Gateways      `json:"gateways"`
+	TTL               time.Duration `json:"ttl"`            // for data that carries no TTL of its own
+	NegativeTTL       time.Duration `json:"negative_ttl"`   // the SOA's minimum (RFC 2308)
+	NS                []string      `json:"ns"`             // name servers of the zone, in Zone's form; empty: made up
+	OverrideICANN     bool          `json:"override_icann"` // the zone may lie below a delegated top-level domain
+}
+
+// Gateways are the addresses at which content hashes are served over HTTP.
+type Gateways struct {
+	A    []netip.Addr `json:"a"`
+	AAAA []netip.Addr `json:"aaaa"`
+}
+
+// Resolve says who answers names that are not on a chain.
+type Resolve struct {
+	Forward   []Upstream       `json:"forward"`   // empty: other names are refused
+	Zones     []Zone           `json:"zones"`     // zones with upstreams of their own
+	Bootstrap []netip.AddrPort `json:"bootstrap"` // plain DNS servers for the host names of upstreams and backends; empty: the forwarders at IP addresses
+	Timeout   time.Duration    `json:"timeout"`   // for one query in all
+}
+
+// Zone is a zone with upstreams of its own.
+type Zone struct {
+	Zone    string     `json:"zone"` // as Name.Zone
+	Forward []Upstream `json:"forward"`
+}
+
+// Chaos holds what version.bind, hostname.bind and the like (class CH, RFC 4892) answer; empty is REFUSED.
+type Chaos struct {
+	Version  Secret `json:"version"`
+	Hostname Secret `json:"hostname"`
+}
+
+// Log says how dens logs.
+type Log struct {
+	Level  slog.Level `json:"level"`
+	Format string     `json:"format"` // "text" or "json"
+}

@@ -1,0 +1,215 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+func (d *decoder) config(v value, c *Config) {
+	v.fields(map[string]func(value){
+		"listen":  func(v value) { v.listen(&c.Listen) },
+		"tls":     func(v value) { v.tls(&c.TLS) },
+		"access":  func(v value) { v.access(&c.Access) },
+		"cache":   func(v value) { v.cache(&c.Cache) },
+		"chains":  func(v value) { v.chains(&c.Chains) },
+		"names":   func(v value) { listOf(v, &c.Names, value.name) },
+		"resolve": func(v value) { v.resolve(&c.Resolve) },
+		"chaos":   func(v value) { v.chaos(&c.Chaos) },
+		"log":     func(v value) { v.log(&c.Log) },
+	})
+}
+
+func (v value) listen(c *Listen) {
+	v.fields(map[string]func(value){
+		"dns":                    func(v value) { listOf(v, &c.DNS, listener(53)) },
+		"dot":                    func(v value) { listOf(v, &c.DoT, listener(853)) },
+		"doh":                    func(v value) { listOf(v, &c.DoH, listener(443)) },
+		"http":                   func(v value) { v.listenHTTP(&c.HTTP) },
+		"tcp_idle":               func(v value) { v.duration(&c.TCPIdle, false, time.Second, time.Hour) },
+		"max_tcp_clients":        func(v value) { v.integer(&c.MaxTCPClients, 1, 1e6) },
+		"max_tcp_per_client":     func(v value) { v.integer(&c.MaxTCPPerClient, 1, 1e6) },
+		"max_queries_per_client": func(v value) { v.integer(&c.MaxQueriesPerClient, 1, 65536) },
+		"max_in_flight":          func(v value) { v.integer(&c.MaxInFlight, 1, 1e6) },
+		"udp_size":               func(v value) { v.integer(&c.UDPSize, 512, 4096) },
+	})
+}
+
+func (v value) listenHTTP(dst *netip.AddrPort) {
+	if t, ok := v.text("an IP address and port, or \"\" for off"); ok && t.val == "" {
+		*dst = netip.AddrPort{}
+	} else if ok {
+		if a, ok := listener(8053)(v); ok {
+			*dst = a
+		}
+	}
+}
+
+func (v value) tls(c *TLS) {
+	v.fields(map[string]func(value){
+		"cert": func(v value) { v.secret(&c.Cert) },
+		"key":  func(v value) { v.secret(&c.Key) },
+	})
+}
+
+func (v value) access(c *Access) {
+	v.fields(map[string]func(value){
+		"allow": func(v value) {
+			var all [][]netip.Prefix
+			listOf(v, &all, value.prefixes)
+			c.Allow = nil
+			for _, p := range all {
+				c.Allow = append(c.Allow, p...)
+			}
+		},
+		"rate":  func(v value) { v.number(&c.Rate, 1e6) },
+		"burst": func(v value) { v.integer(&c.Burst, 1, 1e6) },
+		"slip":  func(v value) { v.integer(&c.Slip, 0, 100) },
+	})
+}
+
+func (v value) cache(c *Cache) {
+	v.fields(map[string]func(value){
+		"entries":      func(v value) { v.integer(&c.Entries, 100, 1e8) },
+		"stale":        func(v value) { v.duration(&c.Stale, true, time.Second, week) },
+		"max_ttl":      func(v value) { v.duration(&c.MaxTTL, false, time.Second, week) },
+		"negative_ttl": func(v value) { v.duration(&c.NegativeTTL, false, time.Second, day) },
+		"failure_ttl":  func(v value) { v.duration(&c.FailureTTL, false, time.Second, 5*time.Minute) }, // RFC 9520 section 3.2
+		"prefetch":     func(v value) { v.boolean(&c.Prefetch) },
+	})
+}
+
+func (v value) chains(dst *map[string]Chain) {
+	if v.node.ShortTag() == "!!null" {
+		return
+	}
+	*dst = map[string]Chain{}
+	v.entries(func(name string, v value) {
+		if !isLabel(name) {
+			v.bad("this name of a chain", "letters, digits and hyphens in lower case, at most 63")
+			return
+		}
+		c := defaultChain(0)
+		v.chain(&c)
+		(*dst)[name] = c
+	})
+}
+
+func (v value) chain(c *Chain) {
+	v.fields(map[string]func(value){
+		"id": func(v value) {
+			var id int
+			v.integer(&id, 1, 1<<53)
+			c.ID = uint64(id)
+		},
+		"trust":        func(v value) { v.trust(&c.Trust) },
+		"quorum":       func(v value) { v.integer(&c.Quorum, 1, 100) },
+		"rpc":          func(v value) { listOf(v, &c.RPC, value.rpc) },
+		"max_head_age": func(v value) { v.duration(&c.MaxHeadAge, true, time.Second, week) },
+		"timeout":      func(v value) { v.duration(&c.Timeout, false, 100*time.Millisecond, time.Minute) },
+		"block_time":   func(v value) { v.duration(&c.BlockTime, false, 10*time.Millisecond, time.Hour) },
+		"ccip":         func(v value) { v.ccip(&c.CCIP) },
+	})
+}
+
+func (v value) trust(dst *string) {
+	if v.node.Value == "proven" {
+		v.bad(quote("proven"), "single or quorum (proven is not available in this version)")
+		return
+	}
+	v.word(dst, "single", "quorum")
+}
+
+func (v value) ccip(c *CCIP) {
+	v.fields(map[string]func(value){
+		"allow_http":    func(v value) { v.boolean(&c.AllowHTTP) },
+		"allow_private": func(v value) { v.boolean(&c.AllowPrivate) },
+		"timeout":       func(v value) { v.duration(&c.Timeout, false, 100*time.Millisecond, time.Minute) },
+	})
+}
+
+func (v value) name() (Name, bool) {
+	n := Name{System: "ens", TTL: 300 * time.Second, NegativeTTL: 60 * time.Second}
+	before := len(v.d.problems)
+	v.fields(map[string]func(value){
+		"zone":               func(v value) { n.Zone, _ = v.zone() },
+		"system":             func(v value) { v.word(&n.System, "ens") },
+		"chain":              func(v value) { n.Chain, _ = v.plain("a key of chains") },
+		"registry":           func(v value) { v.address(&n.Registry) },
+		"universal_resolver": func(v value) { v.address(&n.UniversalResolver) },
+		"aliases":            func(v value) { listOf(v, &n.Aliases, value.zone) },
+		"gateways":           func(v value) { v.gateways(&n.Gateways) },
+		"ttl":                func(v value) { v.duration(&n.TTL, false, time.Second, week) },
+		"negative_ttl":       func(v value) { v.duration(&n.NegativeTTL, false, time.Second, day) },
+		"ns":                 func(v value) { listOf(v, &n.NS, value.zone) },
+		"override_icann":     func(v value) { v.boolean(&n.OverrideICANN) },
+	})
+	// A name whose parts are broken stays in the list, so that the checks count and place the others
+	// rightly; what it lacks is not reported a second time.
+	v.d.broken = append(v.d.broken, len(v.d.problems) > before)
+	return n, true
+}
+
+func (v value) gateways(c *Gateways) {
+	v.fields(map[string]func(value){
+		"a":    func(v value) { listOf(v, &c.A, family(netip.Addr.Is4, "an IPv4 address")) },
+		"aaaa": func(v value) { listOf(v, &c.AAAA, family(isIPv6, "an IPv6 address")) },
+	})
+}
+
+func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" }
+
+func (v value) resolve(c *Resolve) {
+	v.fields(map[string]func(value){
+		"forward":   func(v value) { listOf(v, &c.Forward, value.upstream) },
+		"zones":     func(v value) { listOf(v, &c.Zones, value.forwardZone) },
+		"bootstrap": func(v value) { listOf(v, &c.Bootstrap, value.bootstrap) },
+		"timeout":   func(v value) { v.duration(&c.Timeout, false, 100*time.Millisecond, time.Minute) },
+	})
+}
+
+func (v value) forwardZone() (Zone, bool) {
+	var z Zone
+	before := len(v.d.problems)
+	v.fields(map[string]func(value){
+		"zone":    func(v value) { z.Zone, _ = v.zone() },
+		"forward": func(v value) { listOf(v, &z.Forward, value.upstream) },
+	})
+	if len(v.d.problems) == before && (z.Zone == "" || len(z.Forward) == 0) {
+		v.bad("a zone without its zone or forward key", "both, such as { zone: corp.example, forward: [10.0.0.53] }")
+	}
+	return z, true
+}
+
+func (v value) chaos(c *Chaos) {
+	v.fields(map[string]func(value){
+		"version":  func(v value) { v.chaosText(&c.Version) },
+		"hostname": func(v value) { v.chaosText(&c.Hostname) },
+	})
+}
+
+// chaosText reads a text that must fit one character-string of a TXT record.
+func (v value) chaosText(dst *Secret) {
+	v.secret(dst)
+	if n := len(dst.Reveal()); n > 255 {
+		v.bad(fmt.Sprintf("%d bytes", n), "at most 255")
+	}
+}
+
+func (v value) log(c *Log) {
+	v.fields(map[string]func(value){
+		"level": func(v value) {
+			word := strings.ToLower(c.Level.String())
+			v.word(&word, "debug", "info", "warn", "error")
+			// word is one of four that slog knows.
+			_ = c.Level.UnmarshalText([]byte(word))
+		},
+		"format": func(v value) { v.word(&c.Format, "text", "json") },
+	})
+}
