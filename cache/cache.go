@@ -106,7 +106,7 @@ func (c *Cache) await(ctx context.Context, q *query, f *flight, stale *Entry, ou
 	}
 	patience := c.cfg.Timeout + grace
 	if stale != nil {
-		patience = c.cfg.StaleAfter - q.start.Sub(f.began)
+		patience = c.cfg.StaleAfter - q.start.Sub(f.since)
 	}
 	landed := wait(ctx, f, patience)
 	switch {

@@ -83,7 +83,7 @@ func TestTTLs(t *testing.T) {
 		{story: "zero is not kept", ttl: 0, rrs: []string{"alice.eth. 0 IN A 192.0.2.1"}},
 		{story: "a failure is kept for seconds", ttl: time.Hour, rcode: dns.RcodeServerFailure, fail: true, lives: 2 * time.Second},
 		{story: "or less", ttl: time.Second, rcode: dns.RcodeServerFailure, fail: true, lives: time.Second},
-		{story: "even when it does not say", rcode: dns.RcodeServerFailure, fail: true, lives: 2 * time.Second},
+		{story: "or not at all", rcode: dns.RcodeServerFailure, fail: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.story, func(t *testing.T) {
@@ -629,6 +629,73 @@ func TestCloseInTime(t *testing.T) {
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Errorf("a second Close: %v", err)
+		}
+	})
+}
+
+// TestOvertake has a backend that swallows requests, then returns, while clients go on asking.
+func TestOvertake(t *testing.T) {
+	for _, late := range []string{"times out", "is answered late", "fails late"} {
+		t.Run("the first request "+late, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, cache.Config{}, func(ctx context.Context, req *dns.Msg) (cache.Entry, error) {
+					switch late {
+					case "is answered late":
+						time.Sleep(5 * time.Second)
+						return entry(req, time.Hour, dns.RcodeSuccess, aliceA), nil
+					case "fails late":
+						time.Sleep(5 * time.Second)
+						return failing(ctx, req)
+					}
+					<-ctx.Done()
+					return cache.Entry{}, ctx.Err()
+				})
+				go b.raw(context.Background(), wire.UDP, request(t, "alice.eth.", dns.TypeA))
+				synctest.Wait()
+				b.source.set(always(time.Hour, aliceB))
+				time.Sleep(2 * time.Second)
+				go b.raw(context.Background(), wire.UDP, request(t, "alice.eth.", dns.TypeA))
+				synctest.Wait()
+				if n := b.source.count(); n != 1 {
+					t.Errorf("asked %d times so early", n)
+				}
+				time.Sleep(500 * time.Millisecond)
+				start := time.Now()
+				if m := b.ask("alice.eth.", dns.TypeA); len(m.Answer) != 1 || time.Since(start) != 0 {
+					t.Errorf("after %v: %v", time.Since(start), m)
+				}
+				b.want(cache.Miss, 2)
+				time.Sleep(10 * time.Second)
+				if m := b.ask("alice.eth.", dns.TypeA); len(m.Answer) != 1 || m.Answer[0].(*dns.A).A.String() != "192.0.2.2" {
+					t.Errorf("what was overtaken came to last: %v", m)
+				}
+				b.want(cache.Hit, 2)
+			})
+		})
+	}
+}
+
+// TestOvertakeStale has clients of a stale entry wait but once for a backend that hangs.
+func TestOvertakeStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, cache.Config{Stale: time.Hour}, always(time.Minute, aliceA))
+		b.ask("alice.eth.", dns.TypeA)
+		time.Sleep(2 * time.Minute)
+		b.source.set(func(ctx context.Context, _ *dns.Msg) (cache.Entry, error) {
+			<-ctx.Done()
+			return cache.Entry{}, ctx.Err()
+		})
+		start := time.Now()
+		for range 20 {
+			b.ask("alice.eth.", dns.TypeA)
+			time.Sleep(300 * time.Millisecond)
+		}
+		if took := time.Since(start); took != 1800*time.Millisecond+20*300*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		b.want(cache.Stale, 4) // at 0, 2.7 and 5.4 seconds
+		if err := b.Close(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -13,6 +13,7 @@ type Config struct {
 	Stale       time.Duration // 0 is off; how long past its TTL an entry may still be used (RFC 8767)
 	StaleAfter  time.Duration // 1.8s; how long the Source has before a stale entry is used
 	Timeout     time.Duration // 8s; how long the Source has in all
+	Overtake    time.Duration // 2.5s; a call of the Source older than this is not waited for by new requests
 	MaxFlights  int           // 10000; calls of the Source at a time
 	MaxUDP      int           // 1232; octets of a reply by UDP, at least 512 (RFC 9715)
 
@@ -32,6 +33,7 @@ func (c Config) withDefaults() Config {
 	duration(&c.FailureTTL, 2*time.Second)
 	duration(&c.StaleAfter, 1800*time.Millisecond)
 	duration(&c.Timeout, 8*time.Second)
+	duration(&c.Overtake, 2500*time.Millisecond)
 	c.Stale = max(c.Stale, 0)
 	if c.MaxFlights <= 0 {
 		c.MaxFlights = 10000

@@ -29,8 +29,7 @@ type Entry struct {
 	// AD is set when the data is authentic; the cache clears it for clients that did not ask
 	// (RFC 6840 section 5.8). Without a question it stands for a reply without records.
 	Wire []byte
-	// TTL is how long the entry is fresh, counted from Stored. Zero is not reused; but failures are always
-	// kept for Config.FailureTTL, or for TTL where that is shorter and not zero (RFC 9520 section 3.2).
+	// TTL is how long the entry is fresh, counted from Stored. Zero is not reused.
 	TTL time.Duration
 	// Stored is when the reply was made; zero is when the cache got it.
 	Stored time.Time

@@ -37,7 +37,7 @@ func (d *dropLog) prune(now, oldest time.Time) {
 			delete(d.at, tag)
 		}
 	}
-	if len(d.at) >= maxDrops {
+	if len(d.at) >= maxDrops/2 { // so that it is long until the next time
 		clear(d.at)
 		d.all = now
 	}

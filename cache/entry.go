@@ -54,9 +54,6 @@ func (c *Cache) prepare(key string, e Entry, now time.Time) (*Entry, error) {
 	switch {
 	case e.Failure:
 		longest = min(longest, c.cfg.FailureTTL)
-		if e.TTL <= 0 {
-			e.TTL = longest
-		}
 	case layout.Negative:
 		longest = min(longest, c.cfg.NegativeTTL)
 	}

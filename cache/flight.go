@@ -21,12 +21,14 @@ const (
 //
 //	begin -> the Source replies, fails, panics or runs out of time -> stored -> done is closed
 //
-// It ends by itself, whether or not anyone still waits.
+// It ends by itself, whether or not anyone still waits. One that takes long may hang on a backend that
+// went away, while a new try would find it back: after Config.Overtake the next request begins another.
 type flight struct {
 	key   string
 	req   []byte
-	keep  bool // the reply may be stored, and others may join
-	began time.Time
+	keep  bool      // the reply may be stored, and others may join
+	began time.Time // also of the data: it is not younger
+	since time.Time // when the first flight began of those that overtook each other
 	done  chan struct{}
 	entry *Entry // the reply, after done was closed; nil is silence
 }
@@ -45,15 +47,24 @@ type flights struct {
 func (c *Cache) join(key string) (*flight, *Entry) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
-	if f := c.flights.byKey[key]; f != nil {
-		return f, nil
-	}
 	now := time.Now()
+	slow := c.flights.byKey[key]
+	if slow != nil && now.Sub(slow.began) < c.cfg.Overtake {
+		return slow, nil
+	}
 	// A flight may have landed after the caller found nothing.
 	if e, ok := c.store.Get([]byte(key)); ok && e.fresh(now) {
 		return nil, e
 	}
-	return c.begin(key, wire.AppendRequest(nil, []byte(key)), true, now), nil
+	f := c.begin(key, wire.AppendRequest(nil, []byte(key)), true, now)
+	if slow == nil {
+		return f, nil
+	}
+	if f == nil {
+		return slow, nil
+	}
+	f.since = slow.since
+	return f, nil
 }
 
 // prefetch begins a flight to a key whose entry is still fresh, unless much is under way.
@@ -77,7 +88,7 @@ func (c *Cache) begin(key string, req []byte, keep bool, now time.Time) *flight 
 	if c.flights.n >= c.cfg.MaxFlights {
 		return nil
 	}
-	f := &flight{key: key, req: req, keep: keep, began: now, done: make(chan struct{})}
+	f := &flight{key: key, req: req, keep: keep, began: now, since: now, done: make(chan struct{})}
 	c.flights.n++
 	if keep {
 		c.flights.byKey[key] = f
@@ -93,7 +104,8 @@ func (c *Cache) fly(f *flight) {
 	e, err := c.ask(ctx, f)
 	now := time.Now()
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case ctx.Err() != nil && (err != nil || e.Failure && e.TTL <= 0):
+		// Not a client's time but the Source's own was up: that is kept like any failure.
 		f.entry = c.failure(f.key, edeUnreachable, "timed out", now)
 	case err != nil:
 		c.log.Debug("no reply from the source", "err", err)
@@ -121,24 +133,36 @@ func (c *Cache) ask(ctx context.Context, f *flight) (e Entry, err error) {
 }
 
 // keep stores what a flight brought. A failure does not replace an entry that can still be used: it
-// keeps the Source from being asked again at once.
+// keeps the Source from being asked again at once. What was overtaken does not replace what is younger.
 func (c *Cache) keep(f *flight, now time.Time) {
+	old, found := c.store.Get([]byte(f.key))
+	good := found && old.usable(now, c.cfg.Stale)
+	younger := good && old.Stored.After(f.began) && c.flights.overtaken(f)
 	if f.entry == nil || f.entry.Failure {
-		if old, ok := c.store.Get([]byte(f.key)); ok && old.usable(now, c.cfg.Stale) {
+		if good && !younger {
 			old.hold(now.Add(c.cfg.FailureTTL))
+		}
+		if good || c.flights.overtaken(f) {
 			return
 		}
 	}
-	if f.entry == nil || f.entry.TTL <= 0 || c.flights.draining() {
+	if f.entry == nil || f.entry.TTL <= 0 || younger || c.flights.draining() {
 		return
 	}
 	c.drops.unlessDropped(f.entry.Tags, f.began, func() { c.store.Set(f.entry) })
 }
 
+// overtaken reports whether a younger flight to the same key is, or was, under way.
+func (fs *flights) overtaken(f *flight) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.byKey[f.key] != f
+}
+
 func (fs *flights) end(f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if f.keep {
+	if fs.byKey[f.key] == f {
 		delete(fs.byKey, f.key)
 	}
 	close(f.done)
