@@ -45,7 +45,7 @@ func decodeALabel(label string) (string, error) {
 // the caller bounds by that of a DNS label.
 func decodePunycode(s string) (string, error) {
 	var out []rune
-	if i := strings.LastIndexByte(s, '-'); i >= 0 {
+	if i := strings.LastIndexByte(s, '-'); i > 0 {
 		out = []rune(s[:i])
 		s = s[i+1:]
 	}
