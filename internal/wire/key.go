@@ -2,9 +2,6 @@ package wire
 
 import "encoding/binary"
 
-// MaxKey is the greatest length of a key.
-const MaxKey = maxName + 5
-
 // The last octet of a key.
 const (
 	keyDO = 1 << iota

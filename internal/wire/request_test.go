@@ -218,7 +218,7 @@ func FuzzPeek(f *testing.F) {
 		key := r.AppendKey(nil, req)
 		again := wire.AppendRequest(nil, key)
 		r2 := wire.Peek(again)
-		if r2.Kind != r.Kind || !bytes.Equal(r2.AppendKey(nil, again), key) || len(key) > wire.MaxKey {
+		if r2.Kind != r.Kind || !bytes.Equal(r2.AppendKey(nil, again), key) || len(key) > 255+5 {
 			t.Fatalf("key %x does not make its own request %x", key, again)
 		}
 		if maphash.Bytes(seed, key) != maphash.Bytes(seed, r2.AppendKey(nil, again)) {
