@@ -16,7 +16,7 @@ func (d *decoder) check(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Chains)) {
 		d.checkChain("chains."+name, c.Chains[name])
 	}
-	if len(c.Chains) == 0 && len(c.Names) > 0 {
+	if len(c.Chains) == 0 && len(c.Names) > 0 && !d.wrongBelow("chains") {
 		d.addAt("chains", "no chain", "at least one, since there are names")
 	}
 	zones := map[string]string{}
@@ -111,7 +111,7 @@ func (d *decoder) checkName(path string, i int, n Name, c *Config, zones map[str
 		d.addAt(path+".zone", "no zone", "one, such as eth")
 	}
 	chain, known := c.Chains[n.Chain]
-	if !known && !(broken && n.Chain == "") {
+	if !known && len(c.Chains) > 0 && !(broken && n.Chain == "") {
 		d.addAt(path+".chain", quote(n.Chain), "a key of chains: "+strings.Join(slices.Sorted(maps.Keys(c.Chains)), ", "))
 	}
 	if n.Registry.IsZero() && !broken {

@@ -1,0 +1,226 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestProblems names, for each mistake, the lines that a user sees.
+func TestProblems(t *testing.T) {
+	const rpc3 = "    rpc: [https://a.example.com, https://b.example.net, https://c.example.org]\n"
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"unknown key, near", "lisen: {}\n", []string{`dens.yaml:1: lisen: found an unknown key, expected "listen" (did you mean that?)`}},
+		{"unknown key, far", "log:\n  colour: red\n", []string{`dens.yaml:2: log.colour: found an unknown key, expected one of format, level`}},
+		{"key twice", "log: {}\ncache: {}\nlog: {}\n", []string{`dens.yaml:3: log: found the key a second time (the first is on line 1), expected it once`}},
+		{"all at once", "cache:\n  entries: many\n  stale: soon\nlog: { level: loud }\n", []string{
+			`dens.yaml:2: cache.entries: found "many", expected a whole number from 100 to 100000000`,
+			`dens.yaml:3: cache.stale: found "soon", expected a duration from 1s to 168h, such as 90s, 15m or 24h, or 0 for off`,
+			`dens.yaml:4: log.level: found "loud", expected debug or info or warn or error`,
+		}},
+		{"list for a mapping", "listen: [a]\n", []string{`dens.yaml:1: listen: found a list, expected a mapping of keys`}},
+		{"word for a list", "listen:\n  dns: 127.0.0.1:53\n", []string{`dens.yaml:2: listen.dns: found "127.0.0.1:53", expected a list`}},
+		{"nothing", "cache:\n  entries:\n", []string{`dens.yaml:2: cache.entries: found nothing, expected a whole number`}},
+		{"bad address", "listen:\n  dns:\n    - 127.0.0.1:53\n    - localhost:53\n", []string{`dens.yaml:4: listen.dns[1]: found "localhost:53", expected an IP address and port`}},
+		{"port too great", "listen: { dns: ['127.0.0.1:65536'] }\n", []string{`dens.yaml:1: listen.dns[0]: found "127.0.0.1:65536"`}},
+		{"same address twice", "listen: { dns: ['127.0.0.1:53'], http: '127.0.0.1:53' }\n", []string{`listen.http: found 127.0.0.1:53, expected an address and port that listen.dns[0] does not have`}},
+		{"nothing listens", "listen: { dns: [], http: '' }\n", []string{`listen: found no address, expected at least one`}},
+		{"bad network", "access: { allow: [10.0.0.0/33] }\n", []string{`access.allow[0]: found "10.0.0.0/33", expected a network`}},
+		{"host bits", "access: { allow: [10.0.0.1/8] }\n", []string{`access.allow[0]: found "10.0.0.1/8", expected 10.0.0.0/8, the network`}},
+		{"negative rate", "access: { rate: -1 }\n", []string{`access.rate: found "-1", expected a number from 0 to 1e+06`}},
+		{"rate that is no number", "access: { rate: .nan }\n", []string{`access.rate: found ".nan", expected a number`}},
+		{"yes for true", "cache: { prefetch: yes }\n", []string{`cache.prefetch: found "yes", expected true or false`}},
+		{"no certificate", "listen: { dot: ['127.0.0.1:853'] }\n", []string{`dens.yaml:1: tls.cert: found "" (the default), expected a certificate file`, `tls.key: found ""`}},
+		{"half a certificate", "tls: { cert: a.pem }\n", []string{`tls: found one of cert and key, expected both or none`}},
+		{"quorum over the operators", "chains:\n  ethereum:\n    id: 1\n    quorum: 5\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 5, expected at most 3 (the number of operators)`}},
+		{"quorum of one operator's endpoints", "chains:\n  ethereum:\n    id: 1\n    rpc: [https://a.example.com, https://b.example.com]\n", []string{`dens.yaml:3: chains.ethereum.quorum: found 2 (the default), expected at most 1 (the number of operators)`}},
+		{"quorum of one", "chains:\n  ethereum:\n    id: 1\n    quorum: 1\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 1, expected at least 2 (or trust: single)`}},
+		{"proven", "chains:\n  ethereum:\n    id: 1\n    trust: proven\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.trust: found "proven", expected single or quorum (proven is not available in this version)`}},
+		{"no id", "chains:\n  ethereum:\n" + rpc3, []string{`chains.ethereum.id: found no chain id, expected one`}},
+		{"no backend", "chains:\n  ethereum: { id: 1 }\n", []string{`chains.ethereum.rpc: found no backend, expected at least one`}},
+		{"backend twice", "chains: { ethereum: { id: 1, rpc: [https://a.example.com/k, https://a.example.com/k, https://b.example.org] } }\n", []string{`chains.ethereum.rpc: found element 1 a second time (https://a.example.com/...), expected each backend once`}},
+		{"bad scheme", "chains: { ethereum: { id: 1, rpc: ['ftp://a.example.com/KEY'] } }\n", []string{`chains.ethereum.rpc[0]: found "ftp://a.example.com/...", expected a URL`}},
+		{"chain's name", "chains: { Main Net: { id: 1, rpc: [/run/geth.ipc], trust: single } }\n", []string{`found this name of a chain, expected letters`}},
+		{"unknown chain", "names:\n  - zone: eth\n    chain: base\n", []string{`dens.yaml:3: names[0].chain: found "base", expected a key of chains: ethereum`}},
+		{"default names without their chain", "chains:\n  base:\n    id: 8453\n" + rpc3, []string{`names[0].chain: found "ethereum" (the default), expected a key of chains: base`}},
+		{"registry elsewhere", "chains:\n  base:\n    id: 8453\n" + rpc3 + "names:\n  - { zone: eth, chain: base }\n", []string{`dens.yaml:6: names[0].registry: found no registry, expected its address`}},
+		{"checksum", "names:\n  - { zone: eth, chain: ethereum, registry: '0x00000000000C2E074eC69A0dFb2997BA6C7d2e1E' }\n", []string{`names[0].registry: found "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1E", expected an address whose capitals are its checksum (EIP-55)`}},
+		{"short contract", "names:\n  - { zone: eth, chain: ethereum, registry: '0x1234' }\n", []string{`names[0].registry: found "0x1234", expected an address: 0x and 40 hex digits`}},
+		{"zone twice", "names:\n  - { zone: eth, chain: ethereum }\n  - { zone: ETH., chain: ethereum }\n", []string{`dens.yaml:3: names[1].zone: found "eth", expected a zone that names[0].zone does not have`}},
+		{"zone on the chain and forwarded", "resolve:\n  zones:\n    - { zone: eth, forward: [10.0.0.53] }\n", []string{`dens.yaml:3: resolve.zones[0].zone: found "eth", expected a zone that names[0].zone does not have`}},
+		{"ICANN", "names:\n  - { zone: com, chain: ethereum }\n", []string{`names[0].zone: found "com", expected a zone that is not below the delegated top-level domain com, or override_icann: true`}},
+		{"ICANN by wildcard rule", "names:\n  - { zone: x.ck, chain: ethereum }\n", []string{`top-level domain ck`}},
+		{"no names of names", "names:\n  - { chain: ethereum }\n", []string{`names[0].zone: found no zone`}},
+		{"U-label", "names:\n  - { zone: bücher.eth, chain: ethereum }\n", []string{`expected a domain name such as corp.example, other alphabets as A-labels`}},
+		{"gateway of the other family", "names:\n  - { zone: eth, chain: ethereum, gateways: { a: ['::1'] } }\n", []string{`names[0].gateways.a[0]: found "::1", expected an IPv4 address`}},
+		{"forward zone by halves", "resolve: { zones: [{ zone: corp.example }] }\n", []string{`resolve.zones[0]: found a zone without its zone or forward key`}},
+		{"bad upstream", "resolve: { forward: [dns.example] }\n", []string{`resolve.forward[0]: found "dns.example", expected an IP address`}},
+		{"upstream scheme", "resolve: { forward: ['quic://192.0.2.1'] }\n", []string{`expected an upstream: 192.0.2.53`}},
+		{"forwards to itself", "resolve: { forward: [127.0.0.1] }\n", []string{`resolve.forward: found 127.0.0.1 (element 0), where dens itself listens, expected another server`}},
+		{"forwards to itself by any", "listen: { dns: [':53'] }\nresolve: { zones: [{ zone: a.example, forward: [127.0.0.53] }] }\n", []string{`resolve.zones[0].forward: found 127.0.0.53 (element 0)`}},
+		{"nobody resolves host names", "resolve: { forward: ['tls://dns.example'] }\n", []string{`resolve.bootstrap: found no address`}},
+		{"variable missing", "chains: { ethereum: { id: 1, rpc: ['https://a.example.com/${NONE}'] } }\n", []string{`dens.yaml:1: chains.ethereum.rpc[0]: found ${NONE}, which is not set, expected an environment variable of that name`}},
+		{"variable unclosed", "tls: { cert: '${NONE' }\n", []string{`tls.cert: found "${NONE", expected ${NAME} for a variable, or $${ for ${ itself`}},
+		{"variable in what is shown", "names:\n  - { zone: '${KEY}', chain: ethereum }\n", []string{`names[0].zone: found "${KEY}", expected a domain name`}},
+		{"variable for a host", "chains: { ethereum: { id: 1, trust: single, rpc: ['${KEY}'] } }\n", []string{`chains.ethereum.rpc[0]: found a host or path that comes from a variable, expected an operator key`}},
+		{"variable in a broken value", "cache: { stale: '${KEY}' }\n", []string{`cache.stale: found "${KEY}", expected a duration`}},
+		{"anchor", "log: &a { level: info }\ncache: {}\n", []string{`dens.yaml:1: found anchor "&a", expected no anchor`}},
+		{"alias", "log: &a {}\n", []string{`anchor`}},
+		{"tag", "log: !!map {}\n", []string{`dens.yaml:1: found tag "!!map", expected no tag`}},
+		{"nested", "log: " + strings.Repeat("[", 30) + strings.Repeat("]", 30) + "\n", []string{`nesting deeper than 16`}},
+		{"nested deeper than the library goes", strings.Repeat("[", 20000), []string{`dens.yaml:1: found broken YAML`}},
+		{"syntax", "listen:\n  dns: [\n", []string{`broken YAML`}},
+		{"tab", "listen:\n\tdns: []\n", []string{`dens.yaml:2: found broken YAML (found character that cannot start any token)`}},
+		{"not UTF-8", "log: {}\n# \xff\n", []string{`dens.yaml:2: found byte 0xff, expected UTF-8 text`}},
+		{"control character", "log: {}\n# \x00\n", []string{`dens.yaml:2: found control character 0x00`}},
+		{"two documents", "log: {}\n---\nlog: {}\n", []string{`found a second document, expected one document`}},
+		{"a scalar", "hello\n", []string{`dens.yaml:1: found "hello", expected a mapping of keys`}},
+		{"too large", strings.Repeat("#", 1<<20+1), []string{`dens.yaml:1: found more than 1048576 bytes, expected a smaller file`}},
+	}
+	env := environment("KEY", "https://opensesame.example.com/opensesame")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("dens.yaml", []byte(tt.text), env)
+			if err == nil {
+				t.Fatal("no problem was found")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got:\n%v\nwant in it:\n%s", err, want)
+				}
+			}
+			if lines := strings.Count(err.Error(), "\n") + 1; lines != len(tt.want) {
+				t.Errorf("%d problems, want %d:\n%v", lines, len(tt.want), err)
+			}
+			var p *Problem
+			if !errors.As(err, &p) || p.Line < 1 || p.Found == "" || p.Expected == "" {
+				t.Errorf("not a whole problem: %+v", p)
+			}
+			if strings.Contains(err.Error(), "opensesame") {
+				t.Errorf("the error shows what a variable holds: %v", err)
+			}
+		})
+	}
+}
+
+func TestManyProblemsAreBounded(t *testing.T) {
+	_, err := Parse("dens.yaml", []byte("listen: { dns: ["+strings.Repeat("x,", 900)+"] }\n"), nil)
+	if err == nil || !strings.Contains(err.Error(), "and 850 more problems") {
+		t.Errorf("got %.200v", err)
+	}
+}
+
+func TestUpstreams(t *testing.T) {
+	tests := []struct{ in, scheme, host, server, shown string }{
+		{"192.0.2.53", "udp", "192.0.2.53:53", "", "192.0.2.53"},
+		{"192.0.2.54:5300", "udp", "192.0.2.54:5300", "", "192.0.2.54:5300"},
+		{"2001:db8::1", "udp", "2001:db8::1:53", "", "2001:db8::1"},
+		{"[2001:db8::1]:5353", "udp", "2001:db8::1:5353", "", "[2001:db8::1]:5353"},
+		{"udp://192.0.2.53", "udp", "192.0.2.53:53", "", "udp://192.0.2.53"},
+		{"tcp://[2001:db8::1]", "tcp", "2001:db8::1:53", "", "tcp://[2001:db8::1]"},
+		{"tls://192.0.2.53", "tls", "192.0.2.53:853", "192.0.2.53", "tls://192.0.2.53"},
+		{"tls://[2001:db8::1]:8530#dns.example", "tls", "2001:db8::1:8530", "dns.example", "tls://[2001:db8::1]:8530#dns.example"},
+		{"tls://dns.example:8530", "tls", "dns.example:8530", "dns.example", "tls://dns.example:8530"},
+		{"https://dns.example/dns-query", "https", "dns.example:443", "dns.example", "https://dns.example/dns-query"},
+		{"https://dns.example", "https", "dns.example:443", "dns.example", "https://dns.example"},
+		{"https://192.0.2.53:8443/k3y/dns?x=y#dns.example", "https", "192.0.2.53:8443", "dns.example", "https://192.0.2.53:8443/..."},
+	}
+	for _, tt := range tests {
+		u, err := ParseUpstream(tt.in)
+		if err != nil {
+			t.Errorf("%s: %v", tt.in, err)
+			continue
+		}
+		if got := fmt.Sprintf("%s:%d", u.Host, u.Port); u.Scheme != tt.scheme || got != tt.host || u.ServerName != tt.server || u.String() != tt.shown {
+			t.Errorf("%s: got %s %s %s, shown %s", tt.in, u.Scheme, got, u.ServerName, u)
+		}
+		if u.Scheme == "https" && strings.Contains(u.URL, "#") {
+			t.Errorf("%s: the URL keeps its fragment: %s", tt.in, u.URL)
+		}
+	}
+	for _, bad := range []string{"", "dns.example", "udp://dns.example", "192.0.2.53:0", "192.0.2.53:x", "192.0.2.256", "tls://", "tls://a b", "tls://u@dns.example", "tls://192.0.2.53/x", "tls://192.0.2.53#", "https://", "https://u:p@dns.example/", "https://dns.example:0/", "https://192.0.2.999/", "http://dns.example/"} {
+		if u, err := ParseUpstream(bad); err == nil {
+			t.Errorf("%q was taken as %+v (%s, %d)", bad, u, u.Host, u.Port)
+		}
+	}
+}
+
+func TestOperators(t *testing.T) {
+	tests := map[string]string{
+		"ethereum-rpc.publicnode.com": "publicnode.com",
+		"a.b.example.co.uk":           "example.co.uk",
+		"x.quiknode.pro":              "quiknode.pro",
+		"one.herokuapp.com":           "herokuapp.com", // a private suffix: its customers share an operator
+		"two.github.io":               "github.io",
+		"localhost":                   "localhost",
+		"node.cluster.local":          "cluster.local",
+		"192.0.2.1":                   "192.0.2.1",
+		"2001:db8::1":                 "2001:db8::1",
+		"com":                         "com",
+	}
+	for host, want := range tests {
+		if got := operatorOf(host); got != want {
+			t.Errorf("operatorOf(%s) = %s, want %s", host, got, want)
+		}
+	}
+}
+
+func TestExpansion(t *testing.T) {
+	env := environment("A", "one", "B", "${A}", "EMPTY", "")
+	tests := map[string]string{
+		"${A}":       "one",
+		"x${A}y${A}": "xoneyone",
+		"${B}":       "${A}", // what a variable holds is taken as it is
+		"$${A}":      "${A}",
+		"$$${A}":     "$${A}",
+		"$A $ {A}":   "$A $ {A}",
+		"[${EMPTY}]": "[]",
+	}
+	for in, want := range tests {
+		if got, _, found, problem := expand(in, env); got != want || problem != "" {
+			t.Errorf("expand(%q) = %q (%s, %s), want %q", in, got, found, problem, want)
+		}
+	}
+	for _, bad := range []string{"${", "${}", "${a b}", "${1}", "${NONE}"} {
+		if _, _, _, problem := expand(bad, env); problem == "" {
+			t.Errorf("expand(%q) found nothing wrong", bad)
+		}
+	}
+}
+
+// TestSecretsDoNotShow puts a secret wherever a variable or a URL may carry one, and prints all.
+func TestSecretsDoNotShow(t *testing.T) {
+	const text = `
+listen: { doh: ["127.0.0.1:443"] }
+tls: { cert: "/run/${S}/a.pem", key: "${S}" }
+chains:
+  ethereum:
+    id: 1
+    rpc:
+      - "https://user:s3cr3t@a.example.com/v2/s3cr3t?k=s3cr3t"
+      - "wss://${S}:${S}@b.example.net/${S}"
+      - { url: "https://${S}.example.org/", operator: c }
+      - { url: "/run/${S}.ipc", operator: d }
+resolve:
+  forward: ["https://dns.example/s3cr3t", "tls://${S}.dns.example", "https://dns.example/${S}/q", "192.0.2.1"]
+chaos: { version: "${S}", hostname: "x${S}" }
+`
+	cfg, err := Parse("dens.yaml", []byte(text), environment("S", "s3cr3t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	showsNothing(t, cfg, "s3cr3t")
+	if cfg.Chaos.Version.Reveal() != "s3cr3t" || cfg.Resolve.Forward[1].Host != "s3cr3t.dns.example" || cfg.Chains["ethereum"].RPC[3].URL != "/run/s3cr3t.ipc" {
+		t.Error("the variables did not reach the values")
+	}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "rpc", cfg.Chains["ethereum"].RPC[1], "up", cfg.Resolve.Forward[1], "s", cfg.TLS.Key, "cfg", cfg)
+	if strings.Contains(log.String(), "s3cr3t") {
+		t.Errorf("the log shows a secret: %s", log.String())
+	}
+}

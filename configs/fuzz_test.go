@@ -1,0 +1,83 @@
+package configs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzParse holds for any file: it is taken and makes sense, or each problem has a line; and what a
+// variable holds is in no error and in no printed form of the configuration.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(sample))
+	for _, s := range []string{"a: &a [*a]", "chaos: { version: '${S}' }", "listen: { dns: ['${S}'] }", "resolve: { forward: ['tls://1.1.1.1#${S}', 'https://${S}/${S}', '${S}'] }",
+		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "names: [{ zone: '${S}' }]", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
+		f.Add([]byte(s))
+	}
+	const secret = "zq-s3cr3t-zq"
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if strings.Contains(string(data), "s3cr3t") {
+			t.Skip("the file itself says it")
+		}
+		cfg, err := Parse("f.yaml", data, func(string) (string, bool) { return secret, true })
+		if err == nil {
+			showsNothing(t, cfg, "s3cr3t")
+			for name, c := range cfg.Chains {
+				if c.ID == 0 || len(c.RPC) == 0 || c.Trust == "quorum" && (c.Quorum < 2 || c.Quorum > len(c.RPC)) {
+					t.Fatalf("chain %s makes no sense: %+v", name, c)
+				}
+			}
+			for _, n := range cfg.Names {
+				if _, ok := cfg.Chains[n.Chain]; !ok || !strings.HasSuffix(n.Zone, ".") || n.Registry.IsZero() {
+					t.Fatalf("name makes no sense: %+v", n)
+				}
+			}
+			return
+		}
+		if strings.Contains(err.Error(), "s3cr3t") {
+			t.Fatalf("the error shows a secret: %v", err)
+		}
+		var joined interface{ Unwrap() []error }
+		if !errors.As(err, &joined) {
+			t.Fatalf("not a list of problems: %v", err)
+		}
+		for _, e := range joined.Unwrap() {
+			var p *Problem
+			if strings.Contains(e.Error(), "\n") || errors.As(e, &p) && (p.Line < 1 || p.Found == "" || p.Expected == "") {
+				t.Fatalf("not a whole problem: %q", e)
+			}
+		}
+	})
+}
+
+func showsNothing(t *testing.T, cfg *Config, secret string) {
+	t.Helper()
+	out, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := []string{string(out)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		shown = append(shown, fmt.Sprintf(verb, cfg), fmt.Sprintf(verb, *cfg))
+	}
+	for _, s := range shown {
+		if strings.Contains(s, secret) {
+			t.Fatalf("a secret shows: %s", s)
+		}
+	}
+}
