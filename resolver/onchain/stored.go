@@ -15,18 +15,23 @@ type stored struct {
 	rrtype  uint16
 }
 
-// lookUp picks the records that answer the question, in the order of RFC 1034 section 4.3.2 and RFC
-// 6672 section 3.2: those at the name itself, RRsets before text records; then, from the nearest ancestor
-// up, a DNAME or a wildcard. At each of them a CNAME comes before data: a contract can hold both, and
-// resolvers that have the CNAME in their cache use it for every type.
+// lookUp picks the records that answer the question. First a DNAME above the name: it hides all that is
+// below it (RFC 6672 section 2.4). Then the records at the name itself, RRsets before text records; then
+// the wildcard of the nearest ancestor (RFC 4592). A CNAME comes before data. A contract can hold what a
+// zone file cannot, data below a DNAME or beside a CNAME, and resolvers that have the alias in their
+// cache use it for every question: so does this one.
 func (z *zone) lookUp(q question, rec *names.Records) (stored, error) {
-	s, err := z.atName(q, rec)
-	if err != nil || len(s.records) > 0 {
+	ancestors := enclosers(q.inner, rec.Apex)
+	for _, above := range slices.Backward(ancestors) {
+		if s, err := z.dname(q, rec, above); err != nil || len(s.records) > 0 {
+			return s, err
+		}
+	}
+	if s, err := z.atName(q, rec); err != nil || len(s.records) > 0 {
 		return s, err
 	}
-	for _, encloser := range enclosers(q.inner, rec.Apex) {
-		s, err = z.above(q, rec, encloser)
-		if err != nil || len(s.records) > 0 {
+	for _, above := range ancestors {
+		if s, err := z.wildcard(q, rec, above); err != nil || len(s.records) > 0 {
 			return s, err
 		}
 	}
@@ -56,18 +61,22 @@ func (z *zone) atName(q question, rec *names.Records) (stored, error) {
 	return stored{}, nil
 }
 
-// above looks at one ancestor of the name: a DNAME of its own, or the wildcard below it (RFC 4592). The
-// records of a wildcard are given to the name in question.
-func (z *zone) above(q question, rec *names.Records, encloser string) (stored, error) {
+// dname looks for a DNAME of an ancestor's own.
+func (z *zone) dname(q question, rec *names.Records, above string) (stored, error) {
 	for _, set := range rec.RRsets {
-		if set.Type == dns.TypeDNAME && set.Owner == encloser && len(set.Wire) > 0 {
-			rrs, err := parseRRset(set.Wire, encloser, dns.TypeDNAME, q.outer(encloser), z.cfg.MaxRecordTTL)
+		if set.Type == dns.TypeDNAME && set.Owner == above && len(set.Wire) > 0 {
+			rrs, err := parseRRset(set.Wire, above, dns.TypeDNAME, q.outer(above), z.cfg.MaxRecordTTL)
 			return stored{rrs, dns.TypeDNAME}, err
 		}
 	}
+	return stored{}, nil
+}
+
+// wildcard looks at the wildcard below an ancestor. Its records are given to the name in question.
+func (z *zone) wildcard(q question, rec *names.Records, above string) (stored, error) {
 	for _, t := range wanted(q.rrtype, false) {
 		for _, set := range rec.RRsets {
-			if set.Type == t && set.Owner == "*."+encloser && len(set.Wire) > 0 {
+			if set.Type == t && set.Owner == "*."+above && len(set.Wire) > 0 {
 				rrs, err := parseRRset(set.Wire, set.Owner, t, q.asked, z.cfg.MaxRecordTTL)
 				return stored{rrs, t}, err
 			}
