@@ -1,0 +1,229 @@
+package pool
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is what an Endpoint's circuit breaker is in.
+//
+//	         failures in a row               back-off over
+//	Closed ---------------------> Open ----------------------> HalfOpen (one probe under way)
+//	   ^                           ^        probe failed           |
+//	   |                           +-------------------------------+
+//	   +------------- probe succeeded: chain id and head are right -+
+type State uint8
+
+const (
+	// Closed means in use.
+	Closed State = iota
+	// Open means out of use until the back-off is over.
+	Open
+	// HalfOpen means that a probe is under way.
+	HalfOpen
+)
+
+// String returns the word that metrics and people use.
+func (s State) String() string {
+	switch s {
+	case Closed:
+		return "closed"
+	case Open:
+		return "open"
+	default:
+		return "half-open"
+	}
+}
+
+// The circuit's figures. All backends down must heal within 5 s of their return: a probe that hangs, and
+// the wait before it, fit in.
+const (
+	failuresToOpen = 3
+	backoffFirst   = 500 * time.Millisecond
+	backoffMax     = 4 * time.Second
+	backoffGap     = 250 * time.Millisecond // least wait after a probe that failed slowly
+	probeTimeout   = 3 * time.Second
+	limitedDefault = time.Second // after a 429 that does not say how long
+	samples        = 64
+	smoothing      = 0.2 // weight of the newest sample
+)
+
+// health is what is known of how a backend does.
+type health struct {
+	mu       sync.Mutex
+	state    State
+	failures int           // in a row
+	backoff  time.Duration // start to start
+	retryAt  time.Time     // when Open ends
+	limited  time.Time     // no request before, by the backend's wish
+	latency  float64       // seconds, smoothed; 0 is unknown
+	failing  float64       // share of calls that fail, smoothed
+	ring     [samples]time.Duration
+	count    int // of samples ever
+	calls    uint64
+	errors   uint64
+	limits   uint64
+	last     error // a *failure
+	chance   func() float64
+}
+
+// succeeded records an answer. Only a probe closes the circuit.
+func (h *health) succeeded(took time.Duration, call bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sample(took)
+	h.failures = 0
+	if call {
+		h.calls++
+		h.failing *= 1 - smoothing
+	}
+}
+
+func (h *health) sample(took time.Duration) {
+	h.ring[h.count%samples] = took
+	h.count++
+	if h.latency == 0 {
+		h.latency = took.Seconds()
+		return
+	}
+	h.latency += smoothing * (took.Seconds() - h.latency)
+}
+
+// tooSlow records a request that was given up for a faster backend: it would have taken longer.
+func (h *health) tooSlow(took time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if took.Seconds() > h.latency {
+		h.sample(took)
+	}
+}
+
+// failed records a failure of the backend as a whole and says whether the circuit opened just now.
+func (h *health) failed(err error, call bool, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note(err, call)
+	h.failures++
+	if h.state != Closed || h.failures < failuresToOpen {
+		return false
+	}
+	h.open(now, now)
+	return true
+}
+
+// refused records an error that says nothing about the backend's being alive.
+func (h *health) refused(err error, call bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note(err, call)
+}
+
+func (h *health) note(err error, call bool) {
+	h.errors++
+	h.last = err
+	if call {
+		h.calls++
+		h.failing += smoothing * (1 - h.failing)
+	}
+}
+
+// limit records a wish for fewer requests.
+func (h *health) limit(after time.Duration, err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if after <= 0 {
+		after = limitedDefault
+	}
+	h.limits++
+	h.last = err
+	if until := now.Add(after); until.After(h.limited) {
+		h.limited = until
+	}
+}
+
+// open starts or lengthens the back-off; began is when the probe that failed was started.
+func (h *health) open(now, began time.Time) {
+	h.state = Open
+	h.backoff = min(max(2*h.backoff, backoffFirst), backoffMax)
+	wait := time.Duration(float64(h.backoff) * (0.75 + 0.25*h.chance()))
+	h.retryAt = began.Add(wait)
+	if least := now.Add(backoffGap); h.retryAt.Before(least) {
+		h.retryAt = least
+	}
+}
+
+// probing says whether a probe is due, and turns Open into HalfOpen if so; else how long to wait.
+func (h *health) probing(now time.Time) (wait time.Duration, due bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.retryAt
+	if h.limited.After(at) {
+		at = h.limited
+	}
+	if wait = at.Sub(now); wait > 0 {
+		return wait, false
+	}
+	if h.state == Open {
+		h.state = HalfOpen
+	}
+	return 0, true
+}
+
+// probed ends a probe. opened and closed say whether the state changed for those who watch it.
+func (h *health) probed(ok bool, now, began time.Time) (opened, closed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.state
+	if ok {
+		h.state, h.failures, h.backoff, h.retryAt = Closed, 0, 0, time.Time{}
+		return false, was != Closed
+	}
+	h.open(now, began)
+	return was == Closed, false
+}
+
+// postponed ends a probe that was answered with a wish for fewer requests: neither dead nor seen to be well.
+func (h *health) postponed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == HalfOpen {
+		h.state = Open
+		h.retryAt = h.limited
+	}
+}
+
+// blocked says until when no request may be sent, and whether that is for a broken circuit.
+func (h *health) blocked(now time.Time) (wait time.Duration, broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state != Closed {
+		return max(h.retryAt.Sub(now), 0), true
+	}
+	return max(h.limited.Sub(now), 0), false
+}
+
+// times returns the smoothed latency and the 95th percentile of the last samples; zero is unknown.
+func (h *health) times() (latency, p95 time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := min(h.count, samples)
+	if n == 0 {
+		return 0, 0
+	}
+	sorted := make([]time.Duration, n)
+	copy(sorted, h.ring[:n])
+	slices.Sort(sorted)
+	return time.Duration(h.latency * float64(time.Second)), sorted[(n*95+99)/100-1]
+}
+
+// score ranks backends, lower is better: latency, made worse by calls that failed lately.
+func (h *health) score() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	base := h.latency
+	if h.count == 0 {
+		base = 0.1 // unknown: neither first nor last
+	}
+	return time.Duration(base * (1 + 20*h.failing) * float64(time.Second))
+}

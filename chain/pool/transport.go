@@ -1,0 +1,185 @@
+package pool
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"dens/chain"
+)
+
+// maxRetryAfter bounds what a backend may ask for in Retry-After (RFC 9110 section 10.2.3).
+const maxRetryAfter = time.Minute
+
+// statusError is an HTTP answer that is no success and holds no JSON-RPC answer.
+type statusError struct {
+	code       int
+	retryAfter time.Duration // 0 is not told
+	text       string        // the message of a JSON-RPC error in the body, if there is one
+}
+
+func (e *statusError) Error() string {
+	s := "HTTP status " + strconv.Itoa(e.code)
+	if e.text != "" {
+		s += ": " + e.text
+	}
+	return s
+}
+
+// checkedTransport is an http.RoundTripper that hands on only bodies which are whole, small, flat, and an
+// answer to the request. It reads the body itself, so the request's deadline is over all of it.
+type checkedTransport struct {
+	base    *http.Transport
+	maxBody int64
+}
+
+// newHTTPClient returns a client that follows no redirect and uses no proxy.
+func newHTTPClient(cfg EndpointConfig) (*http.Client, *http.Transport) {
+	base := &http.Transport{
+		DialContext:            cfg.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    cfg.Timeout,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxConnsPerHost:        maxInFlight,
+		MaxIdleConnsPerHost:    maxInFlight / 4,
+		IdleConnTimeout:        90 * time.Second,
+	}
+	client := &http.Client{
+		Transport:     &checkedTransport{base: base, maxBody: cfg.MaxBody},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return client, base
+}
+
+func (t *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.GetBody == nil {
+		return nil, errors.New("request without a body")
+	}
+	sent, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	request, err := io.ReadAll(sent)
+	if err != nil {
+		return nil, err
+	}
+	ids, batch, err := requestIDs(request)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := readBody(resp, t.maxBody)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := checkResponse(resp, body, ids, batch)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: resp.Proto, ProtoMajor: resp.ProtoMajor, ProtoMinor: resp.ProtoMinor,
+		Header: http.Header{}, Request: req,
+		Body: io.NopCloser(bytes.NewReader(checked)), ContentLength: int64(len(checked)),
+	}, nil
+}
+
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("%w: answer longer than %d bytes", chain.ErrLimit, limit)
+	}
+	return body, err
+}
+
+// checkResponse judges status and body. Some nodes send JSON-RPC errors with a status of 4xx or 5xx: a
+// body that is a proper answer counts more than the status, unless that asks to slow down.
+func checkResponse(resp *http.Response, body []byte, ids []string, batch bool) ([]byte, error) {
+	code := resp.StatusCode
+	after := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	switch {
+	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
+		return nil, &statusError{code: code, retryAfter: after}
+	case code >= 300 && code < 400:
+		return nil, fmt.Errorf("%w: redirects are not followed (HTTP status %d)", chain.ErrMalformed, code)
+	}
+	checked, err := checkReply(body, ids, batch)
+	if code >= 200 && code < 300 || err == nil {
+		return checked, err
+	}
+	fail := &statusError{code: code, text: errorText(body)}
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return nil, fail // nothing to do with batches
+	}
+	if batch {
+		return nil, fmt.Errorf("%w: %w", errBatchRefused, fail)
+	}
+	return nil, fail
+}
+
+// errorText is the message of a JSON-RPC error in a body, or nothing: pages of HTML help nobody.
+func errorText(body []byte) string {
+	var m message
+	if scan(body) != nil || json.Unmarshal(body, &m) != nil || m.Error == nil {
+		return ""
+	}
+	return m.Error.Message
+}
+
+// retryAfter reads the header in both its forms; bounded, and 0 when absent or unreadable.
+func retryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
+	var d time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		d = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		d = at.Sub(now)
+	} else if strings.Trim(value, "0123456789") == "" {
+		d = maxRetryAfter
+	}
+	return min(max(d, 0), maxRetryAfter)
+}
+
+// link is one connection to a backend; for HTTP, which has none, a client whose chain id was checked.
+type link struct {
+	client *rpc.Client
+	lost   <-chan struct{} // closed when a stream broke; nil for HTTP
+	close  func()
+}
+
+func (l *link) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// dialHTTP makes a link; nothing is sent yet.
+func dialHTTP(ctx context.Context, addr address, cfg EndpointConfig) (*link, error) {
+	client, base := newHTTPClient(cfg)
+	c, err := rpc.DialOptions(ctx, addr.url.String(), rpc.WithHTTPClient(client), rpc.WithHeader("user-agent", "dens"))
+	if err != nil {
+		return nil, err
+	}
+	return &link{client: c, close: func() { c.Close(); base.CloseIdleConnections() }}, nil
+}
