@@ -48,7 +48,7 @@ func (z *zone) Resolve(ctx context.Context, asked resolver.Query) (*resolver.Ans
 	case isMeta(q.rrtype):
 		return nil, refuse(dns.ExtendedErrorCodeInvalidQueryType, "no type of data")
 	}
-	if _, ok := dns.IsDomainName(q.inner); !ok {
+	if !fits(q.inner) {
 		// Only below an alias shorter than the zone. It cannot be registered.
 		return z.negative(q, dns.RcodeNameError, z.cfg.Zone, z.block.Load()), nil
 	}

@@ -518,3 +518,22 @@ func TestOrigin(t *testing.T) {
 		t.Errorf("tags %v", a.Tags)
 	}
 }
+
+// TestLongest goes to the limit of what a DNAME may make of a name, 255 octets, and one octet beyond.
+func TestLongest(t *testing.T) {
+	for _, tt := range []struct {
+		label string
+		rcode int
+	}{{strings.Repeat("b", 62), dns.RcodeSuccess}, {strings.Repeat("b", 63), dns.RcodeYXDomain}} {
+		target := strings.Repeat(strings.Repeat("c", 59)+".", 3) + strings.Repeat("d", 10) + "."
+		sys := &system{records: map[string]names.Records{tt.label + ".alice.eth.": {
+			Exists: true, Apex: "alice.eth.", RRsets: []names.RRset{set(t, "alice.eth. 61 IN DNAME "+target)},
+		}}}
+		q := resolver.Query{Name: tt.label + ".alice.eth.", Type: dns.TypeA, Class: dns.ClassINET}
+		a, err := onchain.New(sys, config()).Resolve(t.Context(), q)
+		if err != nil || a.Rcode != tt.rcode {
+			t.Fatalf("a name of %d octets: got %v, %v", len(tt.label)+1+len(target)+1, a, err)
+		}
+		checkAnswer(t, q, "alice.eth.", a)
+	}
+}

@@ -50,3 +50,13 @@ func reparent(name, from, to string) string {
 	}
 	return prefix + to
 }
+
+// maxName is the length of the longest name in octets on the wire (RFC 1035 section 3.1).
+const maxName = 255
+
+// fits reports whether a name is short enough. The library's own check lets 256 and 257 octets pass.
+func fits(name string) bool {
+	var buf [maxName]byte
+	n, err := dns.PackDomainName(name, buf[:], 0, nil, false)
+	return err == nil && n <= maxName
+}

@@ -177,7 +177,7 @@ func redirect(q question, dname *dns.DNAME) (cname *dns.CNAME, ok bool) {
 	if target != "." {
 		name += target
 	}
-	if _, ok := dns.IsDomainName(name); !ok {
+	if !fits(name) {
 		return nil, false
 	}
 	return &dns.CNAME{
