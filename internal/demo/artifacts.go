@@ -17,7 +17,7 @@ import (
 //go:generate node contracts/compile.mjs
 
 //go:embed contracts/artifacts.json
-var artifactsJSON []byte
+var artifactsJSON string
 
 // Contract names one of the package's contracts: the file and contract of that name below contracts/.
 type Contract string
@@ -61,7 +61,7 @@ type artifacts struct {
 // loadArtifacts decodes the embedded file, once.
 var loadArtifacts = sync.OnceValues(func() (artifacts, error) {
 	var a artifacts
-	if err := json.Unmarshal(artifactsJSON, &a); err != nil {
+	if err := json.Unmarshal([]byte(artifactsJSON), &a); err != nil {
 		return a, fmt.Errorf("artifacts.json: %w", err)
 	}
 	return a, nil

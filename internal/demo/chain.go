@@ -129,7 +129,7 @@ func (c *Chain) contracts(signer common.Address) ([]Tx, error) {
 	c.OffchainResolver = deploy(OffchainResolver, c.GatewayURL, signer)
 	c.Garbage = map[Garbage]common.Address{}
 	for mode := Noise; mode <= Foreign; mode++ {
-		c.Garbage[mode] = deploy(GarbageResolver, uint8(mode), c.GatewayURL)
+		c.Garbage[mode] = deploy(GarbageResolver, uint8(mode), c.gateway.loopURL)
 	}
 	return txs, failed
 }
