@@ -1,0 +1,155 @@
+package web
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// stateCollector turns snapshots into metrics at each scrape.
+type stateCollector struct {
+	src   Sources
+	descs map[string]*prometheus.Desc
+}
+
+func newStateCollector(src Sources) *stateCollector {
+	backend, upstream := []string{"chain", "backend", "operator"}, []string{"zone", "upstream"}
+	proto := []string{"protocol"}
+	c := &stateCollector{src: src, descs: make(map[string]*prometheus.Desc)}
+	for _, d := range []struct {
+		on     bool
+		name   string
+		help   string
+		labels []string
+	}{
+		{src.Backends != nil, "backend_up", "1 when the RPC backend is in use.", backend},
+		{src.Backends != nil, "backend_state", "1 for the state that the RPC backend's circuit is in.", append(backend[:3:3], "state")},
+		{src.Backends != nil, "backend_head", "Number of the newest block that the RPC backend has told.", backend},
+		{src.Backends != nil, "backend_lag_blocks", "Blocks that the RPC backend is behind the best of its chain.", backend},
+		{src.Backends != nil, "backend_latency_seconds", "Smoothed latency of the RPC backend.", backend},
+		{src.Backends != nil, "backend_calls_total", "Calls to the RPC backend.", backend},
+		{src.Backends != nil, "backend_errors_total", "Failed calls to the RPC backend.", backend},
+		{src.Upstreams != nil, "upstream_up", "1 when the upstream server is in use.", upstream},
+		{src.Upstreams != nil, "upstream_state", "1 for the state that the upstream server is in.", append(upstream[:2:2], "state")},
+		{src.Upstreams != nil, "upstream_latency_seconds", "Smoothed latency of the upstream server.", upstream},
+		{src.Upstreams != nil, "upstream_queries_total", "Queries to the upstream server.", upstream},
+		{src.Upstreams != nil, "upstream_errors_total", "Failed queries to the upstream server.", upstream},
+		{src.Cache != nil, "cache_entries", "Replies in the cache.", nil},
+		{src.Cache != nil, "cache_bytes", "Octets of the replies in the cache.", nil},
+		{src.Cache != nil, "cache_evictions_total", "Replies that made room for others.", nil},
+		{src.Cache != nil, "cache_flights", "Misses under way.", nil},
+		{src.Traffic != nil, "connections_open", "Connections now.", proto},
+		{src.Traffic != nil, "connections_opened_total", "Connections taken.", proto},
+		{src.Traffic != nil, "connections_refused_total", "Connections closed at once, over a limit.", proto},
+		{src.Traffic != nil, "connections_evicted_total", "Idle connections closed to make room.", proto},
+		{src.Traffic != nil, "malformed_total", "Messages that are no DNS requests.", nil},
+		{src.Traffic != nil, "silent_total", "Requests left without a reply, those over the rate too.", nil},
+		{src.Traffic != nil, "shed_total", "Requests not taken, since too many were under way.", nil},
+		{src.Traffic != nil, "refused_total", "Requests of clients that are not allowed.", nil},
+		{src.Traffic != nil, "rate_dropped_total", "Requests over the rate that got no reply.", nil},
+		{src.Traffic != nil, "rate_slipped_total", "Requests over the rate that got a truncated reply.", nil},
+		{src.Traffic != nil, "write_errors_total", "Replies that could not be sent.", nil},
+		{src.Traffic != nil, "panics_total", "Panics that were survived.", nil},
+	} {
+		if d.on {
+			c.descs[d.name] = prometheus.NewDesc("dens_"+d.name, d.help, d.labels, nil)
+		}
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	if c.src.Backends != nil {
+		c.backends(ch)
+	}
+	if c.src.Upstreams != nil {
+		c.upstreams(ch)
+	}
+	if c.src.Cache != nil {
+		s := c.src.Cache()
+		c.gauge(ch, "cache_entries", float64(s.Entries))
+		c.gauge(ch, "cache_bytes", float64(s.Bytes))
+		c.count(ch, "cache_evictions_total", s.Evictions)
+		c.gauge(ch, "cache_flights", float64(s.Flights))
+	}
+	if c.src.Traffic != nil {
+		c.traffic(ch)
+	}
+}
+
+func (c *stateCollector) backends(ch chan<- prometheus.Metric) {
+	seen := make(map[string]int)
+	for _, b := range c.src.Backends() {
+		l := []string{b.Chain, unique(seen, b.Chain, b.Name), b.Operator}
+		c.gauge(ch, "backend_up", one(b.Up), l...)
+		c.gauge(ch, "backend_state", 1, append(l[:3:3], b.State)...)
+		c.gauge(ch, "backend_head", float64(b.Head), l...)
+		c.gauge(ch, "backend_lag_blocks", float64(b.Lag), l...)
+		c.gauge(ch, "backend_latency_seconds", b.Latency.Seconds(), l...)
+		c.count(ch, "backend_calls_total", b.Calls, l...)
+		c.count(ch, "backend_errors_total", b.Errors, l...)
+	}
+}
+
+func (c *stateCollector) upstreams(ch chan<- prometheus.Metric) {
+	seen := make(map[string]int)
+	for _, u := range c.src.Upstreams() {
+		l := []string{u.Zone, unique(seen, u.Zone, u.Name)}
+		c.gauge(ch, "upstream_up", one(u.Up), l...)
+		c.gauge(ch, "upstream_state", 1, append(l[:2:2], u.State)...)
+		c.gauge(ch, "upstream_latency_seconds", u.Latency.Seconds(), l...)
+		c.count(ch, "upstream_queries_total", u.Queries, l...)
+		c.count(ch, "upstream_errors_total", u.Errors, l...)
+	}
+}
+
+func (c *stateCollector) traffic(ch chan<- prometheus.Metric) {
+	t := c.src.Traffic()
+	seen := make(map[string]int)
+	for _, n := range t.Conns {
+		p := unique(seen, "", n.Protocol)
+		c.gauge(ch, "connections_open", float64(n.Open), p)
+		c.count(ch, "connections_opened_total", n.Opened, p)
+		c.count(ch, "connections_refused_total", n.Refused, p)
+		c.count(ch, "connections_evicted_total", n.Evicted, p)
+	}
+	c.count(ch, "malformed_total", t.Malformed)
+	c.count(ch, "silent_total", t.Silent)
+	c.count(ch, "shed_total", t.Shed)
+	c.count(ch, "refused_total", t.Refused)
+	c.count(ch, "rate_dropped_total", t.RateDropped)
+	c.count(ch, "rate_slipped_total", t.RateSlipped)
+	c.count(ch, "write_errors_total", t.WriteErrors)
+	c.count(ch, "panics_total", t.Panics)
+}
+
+func (c *stateCollector) gauge(ch chan<- prometheus.Metric, name string, v float64, labels ...string) {
+	c.send(ch, name, prometheus.GaugeValue, v, labels)
+}
+
+func (c *stateCollector) count(ch chan<- prometheus.Metric, name string, v uint64, labels ...string) {
+	c.send(ch, name, prometheus.CounterValue, float64(v), labels)
+}
+
+func (c *stateCollector) send(ch chan<- prometheus.Metric, name string, kind prometheus.ValueType, v float64, labels []string) {
+	valid := make([]string, len(labels))
+	for i, l := range labels {
+		valid[i] = strings.ToValidUTF8(l, "?") // what is not spoils the whole scrape
+	}
+	ch <- prometheus.MustNewConstMetric(c.descs[name], kind, v, valid...)
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,116 @@
+// Package web is the plain HTTP side of dens: health, readiness, metrics, a page that shows the state,
+// and the place where the DNS over HTTPS resource is mounted. What it shows is injected.
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says what the handler shows.
+type Config struct {
+	Version  string
+	Started  time.Time
+	Gatherer prometheus.Gatherer // nil: no /metrics
+
+	DoH     http.Handler // nil: none
+	DoHPath string       // "/dns-query"
+
+	Ready   func() []Part // nil: none, never ready
+	Status  func() Status // nil: an empty one
+	Metrics *Metrics      // its totals are on the page; nil: none
+
+	// Allow says who may see all but /healthz and DoH, which has access rules of its own. nil: all.
+	Allow func(netip.Addr) bool
+}
+
+func (c Config) withDefaults() Config {
+	if c.DoHPath == "" {
+		c.DoHPath = "/dns-query"
+	}
+	if c.Ready == nil {
+		c.Ready = func() []Part { return nil }
+	}
+	if c.Status == nil {
+		c.Status = func() Status { return Status{} }
+	}
+	if c.Allow == nil {
+		c.Allow = func(netip.Addr) bool { return true }
+	}
+	return c
+}
+
+// Part is one thing that can answer questions: a group of upstream servers, or a chain. Name and Reason
+// are shown: they hold no secrets.
+type Part struct {
+	Name   string `json:"name"`
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason,omitempty"` // why it is not ready
+}
+
+// Status is the state of what dens asks.
+type Status struct {
+	Backends  []Backend
+	Upstreams []Upstream
+	Cache     Cache
+}
+
+// Backend is the state of one RPC endpoint of a chain. Its strings hold no secrets.
+type Backend struct {
+	Chain    string
+	Name     string
+	Operator string
+	State    string // such as closed, open, half-open: what its circuit breaker is in
+	Up       bool   // it is in use
+	Head     uint64 // its newest block's number
+	Lag      uint64 // blocks that it is behind the best of its chain
+	Latency  time.Duration
+	Calls    uint64
+	Errors   uint64
+	Reason   string // why it is not in use
+}
+
+// Upstream is the state of one DNS server that is forwarded to. Its strings hold no secrets.
+type Upstream struct {
+	Zone    string // what is forwarded to it; "." is everything else
+	Name    string
+	State   string
+	Up      bool
+	Latency time.Duration
+	Queries uint64
+	Errors  uint64
+	Reason  string
+}
+
+// Cache is the state of the cache.
+type Cache struct {
+	Entries   int
+	Bytes     int64
+	Evictions uint64 // since the start
+	Flights   int    // misses under way
+}
+
+// Traffic is the state of the listeners. All but Open are counts since the start.
+type Traffic struct {
+	Conns       []Conns
+	Malformed   uint64
+	Silent      uint64
+	Shed        uint64
+	Refused     uint64
+	RateDropped uint64
+	RateSlipped uint64
+	WriteErrors uint64
+	Panics      uint64
+}
+
+// Conns counts the connections of one protocol.
+type Conns struct {
+	Protocol string
+	Opened   uint64
+	Refused  uint64
+	Evicted  uint64
+	Open     int64
+}
