@@ -29,7 +29,9 @@ func (s *source) Reply(ctx context.Context, req []byte) (cache.Entry, error) {
 	}
 	s.mu.Lock()
 	s.calls++
-	s.seen = append(s.seen, m)
+	if len(s.seen) < 10 { // a fuzz run asks for ever
+		s.seen = append(s.seen, m)
+	}
 	answer := s.answer
 	s.mu.Unlock()
 	return answer(ctx, m)
