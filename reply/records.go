@@ -18,6 +18,9 @@ func (s *Source) fill(m *dns.Msg, q resolver.Query, a *resolver.Answer) time.Dur
 	if m.Rcode < 0 || m.Rcode > 0xf {
 		m.Rcode = dns.RcodeServerFailure // extended rcodes are between two servers and no answer
 	}
+	if isFailure(m.Rcode) {
+		return s.cfg.FailureTTL // records of a failure, if any, say nothing
+	}
 	m.Authoritative, m.AuthenticatedData = a.Authoritative, a.AuthenticatedData
 	m.Answer = visible(a.Answer, q)
 	m.Ns = visible(a.Ns, q)
@@ -38,7 +41,7 @@ func (s *Source) fill(m *dns.Msg, q resolver.Query, a *resolver.Answer) time.Dur
 		}
 	}
 	ttl := time.Duration(min(lowest, limit)) * time.Second
-	if isFailure(m.Rcode) || isNegative(m, q) && !hasSOA(m.Ns) {
+	if isNegative(m, q) && !hasSOA(m.Ns) {
 		// RFC 2308 section 5: without an SOA a denial has no TTL. It is kept no longer than a failure.
 		ttl = min(ttl, s.cfg.FailureTTL)
 	}
