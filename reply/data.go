@@ -11,8 +11,9 @@ import (
 // typeWALLET is RR type 262: character-strings, like TXT.
 const typeWALLET = 262
 
-// data is a record's data in presentation form.
-func data(rr dns.RR) string {
+// RecordData returns a record's data in presentation form: that of WALLET like TXT's, that of types unknown
+// as RFC 3597 section 5 has it.
+func RecordData(rr dns.RR) string {
 	unknown, ok := rr.(*dns.RFC3597)
 	if !ok {
 		return strings.TrimPrefix(rr.String(), rr.Header().String())
@@ -22,7 +23,15 @@ func data(rr dns.RR) string {
 			return text
 		}
 	}
-	return fmt.Sprintf(`\# %d %s`, len(unknown.Rdata)/2, unknown.Rdata) // RFC 3597 section 5
+	return fmt.Sprintf(`\# %d %s`, len(unknown.Rdata)/2, unknown.Rdata)
+}
+
+// TypeName returns the mnemonic of a type, or TYPE123 (RFC 3597 section 5).
+func TypeName(rrtype uint16) string {
+	if rrtype == typeWALLET {
+		return "WALLET"
+	}
+	return dns.Type(rrtype).String()
 }
 
 // walletData is the data of a WALLET record in the form of a TXT record's.

@@ -3,15 +3,11 @@ package reply
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/idna"
 
 	"dens/internal/wire"
 )
@@ -24,13 +20,13 @@ type JSON struct{}
 // or a number; default A), do and cd (1, true, 0 or false). What it does not know it leaves alone. Its
 // errors are for the client.
 func (JSON) Request(query url.Values) ([]byte, error) {
-	name, err := toName(query.Get("name"))
+	name, err := AsciiName(query.Get("name"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("name: %w", err)
 	}
-	rrtype, err := toType(query.Get("type"))
+	rrtype, err := typeParam(query)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("type: %w", err)
 	}
 	do, err := toBool(query, "do")
 	if err != nil {
@@ -46,79 +42,16 @@ func (JSON) Request(query url.Values) ([]byte, error) {
 	m.SetEdns0(wire.UDPSize, do)
 	packed, err := m.Pack()
 	if err != nil {
-		return nil, errBadName
+		return nil, fmt.Errorf("name: %w", errBadName)
 	}
 	return packed, nil
 }
 
-var errBadName = errors.New("name: not a domain name")
-
-// maxNameParam bounds the name parameter: the longest name, each octet of it escaped or in UTF-8.
-const maxNameParam = 1024
-
-// maxNameLen is the length of the longest name in octets on the wire (RFC 1035 section 3.1).
-const maxNameLen = 255
-
-// toName returns a domain name in presentation form.
-func toName(s string) (string, error) {
-	if s == "" {
-		return "", errors.New("name: missing")
+func typeParam(query url.Values) (uint16, error) {
+	if s := query.Get("type"); s != "" {
+		return ParseType(s)
 	}
-	if len(s) > maxNameParam {
-		return "", errBadName
-	}
-	if !isASCII(s) {
-		if !utf8.ValidString(s) {
-			return "", errBadName
-		}
-		var err error
-		if s, err = toASCII(s); err != nil || strings.Contains(s, `\`) {
-			return "", errBadName // an escape has no place in a Unicode name, not even one that mapping made
-		}
-	}
-	name := dns.Fqdn(s)
-	var buf [maxNameLen]byte // the library by itself packs names of 256 and 257 octets, too
-	if n, err := dns.PackDomainName(name, buf[:], 0, nil, false); err != nil || n > maxNameLen {
-		return "", errBadName
-	}
-	return name, nil
-}
-
-// toASCII turns labels into A-labels by UTS 46, which folds case and drops variation selectors. Names on
-// chains use emoji and joiners that IDNA 2008 has no place for, and "_" as DNS has it, so that none of
-// these is checked; whether a name is normal is for its name system to say. Where UTS 46 refuses a label
-// outright, it is encoded as it stands.
-func toASCII(s string) (string, error) {
-	profile := idna.New(
-		idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false),
-		idna.ValidateLabels(false), idna.CheckHyphens(false), idna.CheckJoiners(false),
-	)
-	if name, err := profile.ToASCII(s); err == nil {
-		return name, nil
-	}
-	return idna.Punycode.ToASCII(s)
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
-}
-
-// toType reads a type's mnemonic, TYPE123 (RFC 3597 section 5) or number.
-func toType(s string) (uint16, error) {
-	switch s = strings.ToUpper(s); s {
-	case "":
-		return dns.TypeA, nil
-	case "WALLET":
-		return typeWALLET, nil
-	}
-	if rrtype, ok := dns.StringToType[s]; ok {
-		return rrtype, nil
-	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(s, "TYPE"), 10, 16)
-	if err != nil || n == 0 {
-		return 0, errors.New("type: neither a mnemonic nor a number from 1 to 65535")
-	}
-	return uint16(n), nil
+	return dns.TypeA, nil
 }
 
 func toBool(query url.Values, key string) (bool, error) {
@@ -196,7 +129,7 @@ func toRecords(rrs []dns.RR) []jsonRecord {
 	var list []jsonRecord
 	for _, rr := range rrs {
 		if h := rr.Header(); h.Rrtype != dns.TypeOPT {
-			list = append(list, jsonRecord{h.Name, h.Rrtype, h.Ttl, data(rr)})
+			list = append(list, jsonRecord{h.Name, h.Rrtype, h.Ttl, RecordData(rr)})
 		}
 	}
 	return list

@@ -3,6 +3,7 @@ package reply_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -72,6 +73,22 @@ func TestJSONRequestRefused(t *testing.T) {
 		} else if len(err.Error()) > 100 {
 			t.Errorf("%s: the error repeats what it was given", query)
 		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	for name, rrtype := range map[string]uint16{"A": 1, "WALLET": 262, "HTTPS": 65, "TYPE65300": 65300} {
+		for _, text := range []string{name, strings.ToLower(name), fmt.Sprint(rrtype)} {
+			if got, err := reply.ParseType(text); err != nil || got != rrtype {
+				t.Errorf("%s: got %d, %v", text, got, err)
+			}
+		}
+		if got := reply.TypeName(rrtype); got != name {
+			t.Errorf("%d: got %s, want %s", rrtype, got, name)
+		}
+	}
+	if got, err := reply.ParseType(""); err == nil {
+		t.Errorf("no type is %d", got)
 	}
 }
 

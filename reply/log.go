@@ -43,7 +43,7 @@ func (l *failureLog) report(ctx context.Context, now time.Time, q resolver.Query
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("name", q.Name), slog.String("type", dns.Type(q.Type).String()),
+		slog.String("name", q.Name), slog.String("type", TypeName(q.Type)),
 		slog.String("rcode", dns.RcodeToString[v.rcode]), slog.Any("err", err),
 	}
 	if v.hasEDE {
