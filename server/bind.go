@@ -89,6 +89,22 @@ func (s *Server) listen(b binding, conf *Config) ([]listener, error) {
 	return []listener{newStreamListener(s, l, b.proto)}, nil
 }
 
+// holds reports whether an open listener has the port of b.
+func (s *Server) holds(b binding) bool {
+	_, addr, err := parseAddress(b.address)
+	if err != nil {
+		return false
+	}
+	for open, ls := range s.open {
+		for _, l := range ls {
+			if bound(open, l.addr()).Addr.Port() == addr.Port() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // portTries is how often a port that the kernel gave for TCP may turn out to be taken for UDP.
 const portTries = 16
 

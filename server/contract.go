@@ -11,7 +11,8 @@ import (
 //
 // ServeWire appends the reply to buf[:0], or to a new slice when buf is too small, and returns it; an
 // empty reply means to stay silent. It owns neither req nor buf after it returned. It is called
-// concurrently. For UDP it keeps the reply within the size that the client and dens allow.
+// concurrently. ctx ends when the request's time is up; nothing else stops a handler that hangs, which
+// until then holds one of the Server's places. For UDP it keeps the reply within the size that the client and dens allow.
 type Handler interface {
 	ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte
 }

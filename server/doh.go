@@ -128,7 +128,7 @@ func (s *Server) fail(w http.ResponseWriter, err error, conf *Config) {
 func httpPeer(r *http.Request) wire.Peer {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return wire.Peer{Protocol: wire.DoH} // the zero address is in no prefix: refused unless all are allowed
+		return wire.Peer{Protocol: wire.DoH} // the zero address is in no prefix: Access refuses it
 	}
 	return wire.Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Protocol: wire.DoH}
 }

@@ -258,7 +258,11 @@ func TestDoHIdleConnectionMakesRoom(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
-	time.Sleep(20 * time.Millisecond) // for the connection to be seen as idle
+	wait(t, "the connection to be idle", func() bool {
+		s.table.mu.Lock()
+		defer s.table.mu.Unlock()
+		return s.table.idlest() != nil
+	})
 	ask(t, "tcp", at(t, s, wire.TCP), "example.org")
 	if got := stats.Conns()[2]; got.Evicted != 1 {
 		t.Errorf("counted %+v, want one evicted", got)

@@ -14,6 +14,9 @@ var (
 	ErrNoCertificate = errors.New("DNS over TLS and HTTPS need a certificate")
 )
 
+// errOwnPort is the cause when the port is one that this Server listens on.
+var errOwnPort = errors.New("dens itself listens on that port, and a change between addresses that overlap needs a restart")
+
 // listenError names the address and the cause, and what to do about it where that is known.
 func listenError(network, address string, err error) error {
 	var op *net.OpError

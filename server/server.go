@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"dens/internal/wire"
 )
@@ -111,6 +114,9 @@ func (s *Server) apply(conf Config) error {
 		if err != nil {
 			for _, opened := range added {
 				each(opened, listener.abandon)
+			}
+			if errors.Is(err, syscall.EADDRINUSE) && s.holds(b) {
+				err = fmt.Errorf("listen on %s: %w", b.address, errOwnPort)
 			}
 			return err
 		}

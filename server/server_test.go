@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -129,6 +130,12 @@ func TestReconfigure(t *testing.T) {
 	if conn, err := net.Dial("tcp", fresh); err == nil {
 		conn.Close()
 		t.Error("the address before the broken one was left open")
+	}
+
+	// Nor does one that overlaps, and its error does not blame others.
+	overlap := Config{DNS: []string{fmt.Sprintf("0.0.0.0:%d", old[0].Addr.Port())}}
+	if err := s.Reconfigure(overlap); err == nil || !strings.Contains(err.Error(), "restart") {
+		t.Fatalf("got %v", err)
 	}
 
 	// One more: the first is not touched.

@@ -188,6 +188,40 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
+func TestDoTHalfClose(t *testing.T) {
+	cert, pool := newCertificate(t)
+	a := newActor()
+	s := begin(t, Config{DoT: []string{"127.0.0.1:0"}, Certificate: cert}, a)
+	conn, err := tls.Dial("tcp", at(t, s, wire.DoT), &tls.Config{RootCAs: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(4 * time.Second))
+	write(t, conn, framed(t, "slow.a", "b"))
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	<-a.slow
+	time.AfterFunc(20*time.Millisecond, func() { close(a.release) })
+	if got := readReplies(t, conn, -1); len(got) != 2 {
+		t.Errorf("%d replies, want 2", len(got))
+	}
+}
+
+// Malformed input behind good requests must not turn into a reset that destroys their replies.
+func TestCloseKeepsReplies(t *testing.T) {
+	s := begin(t, Config{}, newActor())
+	for range 20 {
+		conn := dialTCP(t, at(t, s, wire.TCP))
+		burst := append(framed(t, "big.a", "big.b"), 0, 0)
+		write(t, conn, append(burst, make([]byte, 20000)...)) // of which the server reads little
+		if got := readReplies(t, conn, -1); len(got) != 2 {
+			t.Fatalf("%d replies, want 2", len(got))
+		}
+	}
+}
+
 func TestStreamEnds(t *testing.T) {
 	short := []byte{0, 5, 1, 2, 3, 4, 5}
 	reply := packed(t, new(dns.Msg).SetReply(question("a")))
@@ -209,7 +243,7 @@ func TestStreamEnds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			stats := new(Stats)
-			s := begin(t, Config{Stats: stats, IdleTimeout: 100 * time.Millisecond, ReadTimeout: 100 * time.Millisecond}, newActor())
+			s := begin(t, Config{Stats: stats, IdleTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond}, newActor())
 			conn := dialTCP(t, at(t, s, wire.TCP))
 			write(t, conn, tt.send)
 			if got := readReplies(t, conn, -1); len(got) != tt.replies {
@@ -248,11 +282,11 @@ func TestSlowDripIsCut(t *testing.T) {
 // A connection with a question under way is not idle, and its idle time counts from the last reply.
 func TestIdleCountsFromTheLastReply(t *testing.T) {
 	a := newActor()
-	s := begin(t, Config{IdleTimeout: 120 * time.Millisecond}, a)
+	s := begin(t, Config{IdleTimeout: 300 * time.Millisecond}, a)
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	write(t, conn, framed(t, "slow.example"))
 	<-a.slow
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(700 * time.Millisecond)
 	close(a.release)
 	readReplies(t, conn, 1)
 	write(t, conn, framed(t, "example"))
