@@ -53,7 +53,8 @@ func (s Sample) Check(reply *dns.Msg) error {
 
 // recordText is a record without owner, TTL and class.
 func recordText(rr dns.RR) string {
-	data := strings.TrimSpace(strings.TrimPrefix(rr.String(), rr.Header().String()))
+	fields := strings.SplitN(rr.String(), "\t", 5) // owner, TTL, class, type, data
+	data := strings.TrimSpace(fields[len(fields)-1])
 	return dns.Type(rr.Header().Rrtype).String() + " " + data
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rpc"
 )
 
 // world is a demo chain and a small client to it that follows off-chain look-ups.
@@ -279,4 +280,16 @@ func TestWorldIsReadyInTime(t *testing.T) {
 	if err := w.Apply(t.Context(), Tx{}); err == nil {
 		t.Error("a transaction was made on a closed chain")
 	}
+}
+
+// callAs is Call with a sender.
+func (w *world) callAs(t *testing.T, from, to common.Address, data []byte) (output []byte, reverted bool, err error) {
+	var result hexutil.Bytes
+	message := map[string]any{"from": from, "to": to, "data": hexutil.Bytes(data)}
+	err = w.Client().CallContext(t.Context(), &result, "eth_call", message, "latest")
+	var revert rpc.DataError
+	if errors.As(err, &revert) {
+		return nil, true, nil
+	}
+	return result, false, err
 }

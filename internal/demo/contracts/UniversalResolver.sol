@@ -58,7 +58,8 @@ contract UniversalResolver is BatchCaller {
     }
 
     function supportsInterface(bytes4 id) external pure returns (bool) {
-        return id == 0x01ffc9a7 || id == this.resolve.selector ^ this.reverse.selector ^ this.findResolver.selector;
+        bytes4 universal = this.resolve.selector ^ this.reverse.selector; // 0xcd191b34, as ENS has it
+        return id == 0x01ffc9a7 || id == universal || id == universal ^ this.findResolver.selector;
     }
 
     /// @notice Finds the resolver of the longest part of `name` that has one. It is not checked.
