@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/miekg/dns"
 
@@ -58,14 +59,13 @@ func describe(class string, err error) string {
 		return class
 	}
 	detail = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
-			return ' '
+		if !unicode.IsPrint(r) {
+			return '?' // controls, and what turns the direction of text
 		}
 		return r
 	}, strings.ToValidUTF8(class+": "+detail, "?"))
-	for len(detail) > maxText {
-		cut := detail[:maxText]
-		detail = strings.ToValidUTF8(cut, "")
+	if len(detail) > maxText {
+		detail = strings.ToValidUTF8(detail[:maxText], "") // a character that was cut goes as a whole
 	}
 	return detail
 }
