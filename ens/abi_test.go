@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
 	"dens/chain"
 	"dens/names"
 
-	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 )
@@ -107,42 +107,39 @@ func TestDecodeBounds(t *testing.T) {
 	}
 }
 
-// FuzzABI holds the decoder against go-ethereum's, and lets the data be what every contract says to a
-// look-up: no panic, no foreign error, nothing over the bounds, no owner name outside of the zone.
+// FuzzABI holds the decoder against go-ethereum's.
 func FuzzABI(f *testing.F) {
+	f.Add(join(word(32), word(3), make([]byte, 32)))
+	f.Add(join(word(32), word(2), word(64), word(96), word(0), word(0)))
+	f.Add(returns("multicall", [][]byte{{1}, {2, 3}, bytesOf(40)}).data)
+	f.Add(returns("resolve", []byte{1, 2}, common.Address{1}).data)
+	f.Add(returns("findResolver", common.Address{1}, common.Hash{2}, big.NewInt(6)).data)
+	f.Fuzz(func(t *testing.T, data []byte) { checkDecoder(t, data) })
+}
+
+// FuzzLookup lets the data be what every contract says to a look-up: no panic, no foreign error, nothing
+// over the bounds, no owner name outside of the zone.
+func FuzzLookup(f *testing.F) {
 	f.Add(uint8(0), false, join(word(32), word(3), make([]byte, 32)), uint16(1))
 	f.Add(uint8(1), false, join(word(32), word(2), word(64), word(96), word(0), word(0)), uint16(16))
 	f.Add(uint8(2), true, reverts("ResolverError", reverts("HttpError", uint16(1), "x").data).data, uint16(28))
 	f.Add(uint8(3), false, returns("dnsRecord", []byte{1, 2, 3}).data, uint16(262))
-	f.Add(uint8(3), false, word(1), uint16(262))
-	f.Add(uint8(0), true, reverts("ResolverNotContract", []byte{0}, common.Address{}).data, uint16(1))
-	bytesType := wired.Methods["contenthash"].Outputs
-	listType := wired.Methods["multicall"].Outputs
+	f.Add(uint8(19), false, word(1), uint16(262))
+	f.Add(uint8(4), true, reverts("ResolverNotContract", []byte{0}, common.Address{}).data, uint16(1))
+	w := sample(f)
+	systems := w.systems()
 	f.Fuzz(func(t *testing.T, how uint8, reverted bool, data []byte, rrtype uint16) {
-		if len(data) > 1<<16 {
+		if len(data) > 1<<12 {
 			return
 		}
-		checkDecoder(t, data, bytesType, listType)
-		w := sample(t)
-		raw := reply{data: data, reverted: reverted, gateways: []string{"gateway.example"}[:how>>4&1]}
-		system := w.systems()["universal"]
-		w.override = func(m chain.Msg) *reply {
-			switch {
-			case m.To == fakeRegistry, isMethod(m.Data, "findResolver") && how&4 == 0:
-				return nil
-			}
-			return &raw
-		}
+		checkDecoder(t, data)
+		w.override = hostile(how, reply{data: data, reverted: reverted, gateways: []string{"gateway.example"}[:how>>4&1]})
+		system := systems["universal"]
 		if how&1 == 1 {
-			system = w.systems()["registry"]
-			if how&2 == 2 {
-				w.override = nil
-				for _, c := range w.code {
-					c.says = func(string, []byte) reply { return raw }
-				}
-			}
+			system = systems["registry"]
 		}
 		for _, name := range []string{"alice.eth.", "www.alice.eth.", "_dnslink.alice.eth.", "x.wild.eth."} {
+			w.reset()
 			r, err := system.Lookup(context.Background(), name, rrtype)
 			if err != nil {
 				if !errors.Is(err, names.ErrMalformed) && !errors.Is(err, chain.ErrGateway) {
@@ -155,25 +152,68 @@ func FuzzABI(f *testing.F) {
 	})
 }
 
-func checkDecoder(t *testing.T, data []byte, bytesType, listType abi.Arguments) {
+// hostile lets resolvers, or the UniversalResolver, say one and the same in answer to everything. Where
+// how has the right bits they are believed to be extended, and what they say is one of the results of a
+// multicall, or the UniversalResolver's findResolver is hostile too.
+func hostile(how uint8, raw reply) func(chain.Msg) *reply {
+	return func(m chain.Msg) *reply {
+		method, err := wired.MethodById(m.Data)
+		switch {
+		case err != nil, m.To == fakeRegistry, method.Name == "findResolver" && how&4 == 0:
+			return nil
+		case method.Name == "supportsInterface" && how&2 != 0:
+			r := returns("supportsInterface", [4]byte(m.Data[4:8]) == interfaceExtended)
+			return &r
+		case method.Name != "resolve" || how&2 == 0 || raw.reverted:
+			return &raw
+		case m.To != fakeUniversal:
+			r := returns("contenthash", raw.data)
+			r.gateways = raw.gateways
+			return &r
+		}
+		args, err := method.Inputs.Unpack(m.Data[4:])
+		if err != nil {
+			return &raw
+		}
+		calls, err := wired.Methods["multicall"].Inputs.Unpack(args[1].([]byte)[4:])
+		if err != nil {
+			return &raw
+		}
+		results := make([][]byte, len(calls[0].([][]byte)))
+		for i := range results {
+			results[i] = raw.data
+		}
+		r := returns("resolve", returns("multicall", results).data, common.Address{})
+		r.gateways = raw.gateways
+		return &r
+	}
+}
+
+func checkDecoder(t *testing.T, data []byte) {
+	single, list := wired.Methods["contenthash"].Outputs, wired.Methods["multicall"].Outputs
 	if b, err := bytesAt(data, 0, 0, uint64(len(data))); err == nil {
-		if want, err := bytesType.Unpack(data); err != nil || !bytes.Equal(want[0].([]byte), b) {
+		if want, err := single.Unpack(data); err != nil || !bytes.Equal(want[0].([]byte), b) {
 			t.Fatalf("bytes are %x, go-ethereum has %x, %v", b, want, err)
 		}
 	}
-	for n := range 4 {
-		list, err := bytesArrayAt(data, 0, n)
-		if err != nil || n == 0 {
+	for n := 1; n < 4; n++ {
+		got, err := bytesArrayAt(data, 0, n)
+		if err != nil {
 			continue
 		}
-		want, err := listType.Unpack(data)
-		if err != nil || len(want[0].([][]byte)) != n {
-			t.Fatalf("list is %x, go-ethereum has %x, %v", list, want, err)
+		want, err := list.Unpack(data)
+		if err != nil || !slices.EqualFunc(want[0].([][]byte), got, bytes.Equal) {
+			t.Fatalf("list is %x, go-ethereum has %x, %v", got, want, err)
 		}
-		for i, b := range want[0].([][]byte) {
-			if !bytes.Equal(b, list[i]) {
-				t.Fatalf("list is %x, go-ethereum has %x", list, want)
-			}
+	}
+	if a, err := addressAt(data, 0); err == nil {
+		if want, err := wired.Methods["addr"].Outputs.Unpack(data); err != nil || want[0] != a {
+			t.Fatalf("address is %v, go-ethereum has %v, %v", a, want, err)
+		}
+	}
+	if v, err := boolAt(data, 0); err == nil {
+		if want, err := wired.Methods["hasDNSRecords"].Outputs.Unpack(data); err != nil || want[0] != v {
+			t.Fatalf("bool is %v, go-ethereum has %v, %v", v, want, err)
 		}
 	}
 }
