@@ -76,7 +76,7 @@ func (c *Cache) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf [
 
 func (c *Cache) hit(q *query, e *Entry, key, buf []byte) []byte {
 	outcome := Hit
-	if e.hit(q.start) {
+	if e.hit(q.start) && !c.cfg.NoPrefetch {
 		outcome = Prefetch
 		c.prefetch(string(key))
 	}

@@ -15,6 +15,7 @@ type Config struct {
 	Timeout     time.Duration // 8s; how long the Source has in all
 	Overtake    time.Duration // 2.5s; a call of the Source older than this is not waited for by new requests
 	MaxFlights  int           // 10000; calls of the Source at a time
+	NoPrefetch  bool          // false; popular entries are renewed before they expire
 	MaxUDP      int           // 1232; octets of a reply by UDP, at least 512 (RFC 9715)
 
 	// Observe is called once for each request, before its reply goes out. It must not block; nil is none.

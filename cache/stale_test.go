@@ -175,6 +175,18 @@ func TestPrefetch(t *testing.T) {
 	})
 }
 
+func TestNoPrefetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, cache.Config{NoPrefetch: true}, always(100*time.Second, aliceA))
+		for _, sleep := range []time.Duration{0, 50 * time.Second, 10 * time.Second, 35 * time.Second} {
+			time.Sleep(sleep)
+			b.ask("alice.eth.", dns.TypeA)
+			synctest.Wait()
+		}
+		b.want(cache.Hit, 1)
+	})
+}
+
 // TestOvertakeStale has clients of a stale entry wait but once for a backend that hangs.
 func TestOvertakeStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
