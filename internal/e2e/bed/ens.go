@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,11 +63,35 @@ func RealContract(t testing.TB, name string) Contract {
 	return Contract{artifact.ABI, common.FromHex(artifact.Bytecode)}
 }
 
+// OwnContract reads one of the contracts of internal/demo.
+func OwnContract(t testing.TB, name string) Contract {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(Root(), "internal", "demo", "contracts", "artifacts.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var artifacts struct {
+		Contracts map[string]struct {
+			ABI      abi.ABI
+			Bytecode string
+		}
+	}
+	if err := json.Unmarshal(data, &artifacts); err != nil {
+		t.Fatal(err)
+	}
+	c, ok := artifacts.Contracts[name]
+	if !ok {
+		t.Fatalf("artifacts.json has no contract %s", name)
+	}
+	return Contract{c.ABI, common.FromHex(c.Bytecode)}
+}
+
 // ENS is the real ENS on an anvil node: registry, registrar of eth, reverse registrar, name wrapper and
 // public resolver, at their addresses on mainnet. It has no UniversalResolver unless one is placed.
 type ENS struct {
 	*Anvil
 	registry, registrar, resolver Contract
+	deployed                      int64 // contracts that Deploy has placed
 }
 
 // DeployENS puts ENS onto a node.
@@ -91,6 +116,21 @@ func DeployENS(t testing.TB, a *Anvil) *ENS {
 	e.Place(t, NameWrapperAddress, wrapper.Initcode(t, RegistryAddress, BaseRegistrarAddress, e.Deployer))
 	e.Place(t, PublicResolverAddress, e.resolver.Initcode(t, RegistryAddress, NameWrapperAddress, e.Deployer, ReverseRegistrarAddress))
 	return e
+}
+
+// PlaceUniversalResolver puts the project's UniversalResolver at the address of ENS's own.
+func (e *ENS) PlaceUniversalResolver(t testing.TB) {
+	t.Helper()
+	e.Place(t, UniversalResolverAddress, OwnContract(t, "UniversalResolver").Initcode(t, RegistryAddress))
+}
+
+// Deploy puts one of the contracts of internal/demo at an address that nothing else has.
+func (e *ENS) Deploy(t testing.TB, name string, args ...any) common.Address {
+	t.Helper()
+	e.deployed++
+	at := common.BigToAddress(big.NewInt(0xd0d0_0000 + e.deployed))
+	e.Place(t, at, OwnContract(t, name).Initcode(t, args...))
+	return at
 }
 
 // Namehash is the EIP-137 hash of a normalised name.

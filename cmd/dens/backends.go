@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"dens/chain/pool"
+	"dens/configs"
+)
+
+// backendReport is what probing one RPC backend found.
+type backendReport struct {
+	name, operator string
+	probe          pool.Probe
+	err            error
+}
+
+func probeBackends(ctx context.Context, c chainStack) []backendReport {
+	endpoints := c.pool.Endpoints()
+	reports := make([]backendReport, len(endpoints))
+	var wg sync.WaitGroup
+	for i, e := range endpoints {
+		wg.Go(func() {
+			probe, err := e.Probe(ctx)
+			reports[i] = backendReport{e.Name(), e.Operator(), probe, err}
+		})
+	}
+	wg.Wait()
+	return reports
+}
+
+// printBackends prints a line for each backend of a chain, and what the chain as a whole lacks.
+func printBackends(table io.Writer, c chainStack, conf configs.Chain, reports []backendReport) bool {
+	var best uint64
+	for _, r := range reports {
+		if r.err == nil {
+			best = max(best, r.probe.Head.Number)
+		}
+	}
+	ok, operators := true, map[string]bool{}
+	for _, r := range reports {
+		verdict := r.verdict(conf)
+		if verdict == "ok" {
+			operators[r.operator] = true
+		} else {
+			ok = false
+		}
+		printBackend(table, c.name, r, best, verdict)
+	}
+	need := 1
+	if c.quorum != nil {
+		need = conf.Quorum
+	}
+	if len(operators) < need {
+		fmt.Fprintf(table, "%s\t%d of %d operators needed for trust %s are usable: names on this chain would not be answered\n",
+			c.name, len(operators), need, conf.Trust)
+	}
+	return ok
+}
+
+func printBackend(table io.Writer, chain string, r backendReport, best uint64, verdict string) {
+	id, head, lag, age := "-", "-", "-", "-"
+	if r.probe.ChainID != 0 {
+		id = fmt.Sprint(r.probe.ChainID)
+	}
+	if !r.probe.Head.Time.IsZero() {
+		head, age = fmt.Sprint(r.probe.Head.Number), time.Since(r.probe.Head.Time).Round(time.Second).String()
+		if r.probe.Head.Number <= best {
+			lag = fmt.Sprint(best - r.probe.Head.Number)
+		}
+	}
+	fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", chain, r.name, r.operator, id, head, lag, age,
+		short(r.probe.Latency), yesNo(r.probe.Archive), yesNo(r.probe.Proofs), yesNo(r.probe.Batches), verdict)
+}
+
+func (r backendReport) verdict(conf configs.Chain) string {
+	switch {
+	case r.err != nil:
+		return r.err.Error()
+	case conf.MaxHeadAge > 0 && time.Since(r.probe.Head.Time) > conf.MaxHeadAge:
+		return fmt.Sprintf("its newest block is older than max_head_age, %v", conf.MaxHeadAge)
+	default:
+		return "ok"
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

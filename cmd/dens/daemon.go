@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dens/cache"
+	"dens/configs"
+	"dens/reply"
+	"dens/server"
+	"dens/web"
+)
+
+const (
+	certificateInterval = 5 * time.Second // how often the certificate's files are looked at
+	warmUpTime          = 5 * time.Second // how long a reload waits for what was ready before it
+)
+
+// daemonState is the running server. What outlives a reload is here, the rest is a generation.
+//
+//	startDaemon -> running --reload--> running --shutdown--> ended
+//
+// reload and shutdown are called by serve's goroutine alone.
+type daemonState struct {
+	log      *slog.Logger
+	started  time.Time
+	store    *cache.Memory
+	stats    *server.Stats
+	registry *prometheus.Registry
+	metrics  *web.Metrics
+	server   *server.Server
+	web      *web.Server
+	failed   chan error // a listener has ended by itself
+	current  atomic.Pointer[generation]
+}
+
+// generation is what one configuration made.
+type generation struct {
+	cfg     *configs.Config
+	stack   *stack
+	cache   *cache.Cache
+	access  *server.Access
+	unwatch context.CancelFunc // of the certificate's files
+}
+
+func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
+	d := &daemonState{
+		log:     log,
+		started: time.Now(),
+		store:   cache.NewMemory(memoryConfig(cfg)),
+		stats:   new(server.Stats),
+		failed:  make(chan error, 1),
+	}
+	if err := d.addMetrics(); err != nil {
+		return nil, err
+	}
+	gen, conf, err := d.newGeneration(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.current.Store(gen)
+	d.server = server.New(conf, d.handler(gen))
+	if err := d.listen(cfg); err != nil {
+		gen.unwatch()
+		gen.stack.close()
+		return nil, err
+	}
+	for _, b := range d.server.Addrs() {
+		log.Info("listening", "protocol", b.Protocol.String(), "address", b.Addr.String())
+	}
+	return d, nil
+}
+
+func (d *daemonState) listen(cfg *configs.Config) error {
+	if err := d.server.Start(); err != nil {
+		return err
+	}
+	w, err := d.listenWeb(cfg.Listen.HTTP)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+		defer cancel()
+		return errors.Join(err, d.server.Shutdown(ctx))
+	}
+	d.web = w
+	return nil
+}
+
+func memoryConfig(cfg *configs.Config) cache.MemoryConfig {
+	return cache.MemoryConfig{Entries: cfg.Cache.Entries}
+}
+
+// newGeneration builds what a configuration asks for, without putting it into force.
+func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Config, error) {
+	gen := &generation{cfg: cfg, unwatch: func() {}}
+	conf, err := d.serverConfig(gen)
+	if err != nil {
+		return nil, conf, err
+	}
+	if gen.stack, err = newStack(cfg, d.log); err != nil {
+		gen.unwatch()
+		return nil, conf, err
+	}
+	gen.cache = cache.New(d.store, gen.stack.source, cache.Config{
+		MaxTTL:      cfg.Cache.MaxTTL,
+		NegativeTTL: cfg.Cache.NegativeTTL,
+		FailureTTL:  min(cfg.Cache.FailureTTL, 2*time.Second),
+		Stale:       cfg.Cache.Stale,
+		NoPrefetch:  !cfg.Cache.Prefetch,
+		MaxFlights:  cfg.Listen.MaxInFlight,
+		MaxUDP:      cfg.Listen.UDPSize,
+		Observe:     d.observe,
+		Log:         d.log,
+	})
+	gen.access = server.NewAccess(gen.cache, cfg.Access.Allow, d.stats)
+	return gen, conf, nil
+}
+
+// handler is the way of a query into a generation: rate limit, access, cache.
+func (d *daemonState) handler(gen *generation) server.Handler {
+	return server.NewRateLimit(gen.access, server.RateConfig{
+		Rate:  gen.cfg.Access.Rate,
+		Burst: gen.cfg.Access.Burst,
+		Slip:  slip(gen.cfg.Access.Slip),
+	}, d.stats)
+}
+
+// slip translates "none" from the configuration's 0 to the server's -1.
+func slip(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
+	cfg := gen.cfg
+	conf := server.Config{
+		DNS:               addresses(cfg.Listen.DNS),
+		DoT:               addresses(cfg.Listen.DoT),
+		DoH:               addresses(cfg.Listen.DoH),
+		JSON:              reply.JSON{},
+		Log:               d.log,
+		Stats:             d.stats,
+		IdleTimeout:       cfg.Listen.TCPIdle,
+		MaxPipeline:       cfg.Listen.MaxQueriesPerClient,
+		MaxConns:          cfg.Listen.MaxTCPClients,
+		MaxConnsPerClient: cfg.Listen.MaxTCPPerClient,
+		MaxUDP:            cfg.Listen.MaxInFlight,
+		MaxStream:         cfg.Listen.MaxInFlight,
+	}
+	if len(conf.DoT)+len(conf.DoH) == 0 {
+		return conf, nil
+	}
+	cert, err := server.NewCertificate(cfg.TLS.Cert.Reveal(), cfg.TLS.Key.Reveal())
+	if err != nil {
+		return conf, fmt.Errorf("tls: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	gen.unwatch = cancel
+	go cert.Watch(ctx, certificateInterval, d.log)
+	conf.Certificate = cert
+	return conf, nil
+}
+
+func addresses(list []netip.AddrPort) []string {
+	var out []string
+	for _, a := range list {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+// listenWeb starts the plain HTTP listener; the zero address is none.
+func (d *daemonState) listenWeb(addr netip.AddrPort) (*web.Server, error) {
+	if !addr.IsValid() {
+		return nil, nil
+	}
+	handler, err := web.New(web.Config{
+		Version:  version,
+		Started:  d.started,
+		Gatherer: d.registry,
+		DoH:      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.server.DoH().ServeHTTP(w, r) }),
+		Ready:    func() []web.Part { return d.current.Load().parts() },
+		Status:   d.status,
+		Metrics:  d.metrics,
+		Allow:    func(a netip.Addr) bool { return d.current.Load().access.Allows(a) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	w, err := web.Listen(web.ServerConfig{Address: addr.String(), Log: d.log}, handler)
+	if err != nil {
+		return nil, err
+	}
+	d.log.Info("listening", "protocol", "http", "address", w.Addr().String())
+	go func() {
+		if err := w.Serve(); err != nil {
+			select {
+			case d.failed <- err:
+			default:
+			}
+		}
+	}()
+	return w, nil
+}
+
+// shutdown answers what was read and ends.
+func (d *daemonState) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	errs := []error{d.server.Shutdown(ctx)}
+	if d.web != nil {
+		errs = append(errs, d.web.Shutdown(ctx))
+	}
+	gen := d.current.Load()
+	errs = append(errs, gen.cache.Close(ctx))
+	gen.unwatch()
+	gen.stack.close()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dens/resolver"
+)
+
+// findings are what lookup found out about one name. Its JSON form is part of dens's interface.
+type findings struct {
+	Name    string    `json:"name"`
+	Answers []finding `json:"answers"`
+}
+
+// finding is the answer to the question for one type.
+type finding struct {
+	Type          string           `json:"type"`
+	Status        string           `json:"status"` // the rcode's name: NOERROR, NXDOMAIN, SERVFAIL, ...
+	Authenticated bool             `json:"authenticated"`
+	Records       []record         `json:"records"`
+	Errors        []extendedError  `json:"extended_errors,omitempty"`
+	Origin        *resolver.Origin `json:"origin,omitempty"`
+	Milliseconds  float64          `json:"milliseconds"`
+	rcode         int
+}
+
+type record struct {
+	Name string `json:"name"`
+	TTL  uint32 `json:"ttl"` // seconds
+	Type string `json:"type"`
+	Data string `json:"data"` // presentation form
+}
+
+type extendedError struct {
+	Code    uint16 `json:"code"` // INFO-CODE of RFC 8914
+	Meaning string `json:"meaning"`
+	Text    string `json:"text,omitempty"`
+}
+
+func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
+	answer := finding{
+		Type:          dns.Type(rrtype).String(),
+		Status:        dns.RcodeToString[a.msg.Rcode],
+		Authenticated: a.msg.AuthenticatedData,
+		Records:       []record{},
+		Origin:        a.origin,
+		Milliseconds:  float64(elapsed.Microseconds()) / 1000,
+		rcode:         a.msg.Rcode,
+	}
+	for _, rr := range a.msg.Answer {
+		h := rr.Header()
+		answer.Records = append(answer.Records, record{
+			Name: h.Name,
+			TTL:  h.Ttl,
+			Type: dns.Type(h.Rrtype).String(),
+			Data: strings.TrimPrefix(rr.String(), h.String()),
+		})
+	}
+	for _, e := range a.ede {
+		answer.Errors = append(answer.Errors, extendedError{e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text})
+	}
+	f.Answers = append(f.Answers, answer)
+}
+
+// exitCode is the worst outcome that was a failure, else the best of the others.
+func (f *findings) exitCode() int {
+	code := exitNXDomain
+	for _, a := range f.Answers {
+		switch {
+		case a.rcode == dns.RcodeSuccess && len(a.Records) > 0:
+			code = exitOK
+		case a.rcode == dns.RcodeSuccess && code != exitOK:
+			code = exitNoData
+		case a.rcode != dns.RcodeSuccess && a.rcode != dns.RcodeNameError:
+			return exitServFail
+		}
+	}
+	return code
+}
+
+// print writes the findings for a person: the records of all types, then what is to be said of each
+// type without records, then where the answers come from.
+func (f *findings) print(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	seen := map[string]bool{}
+	for _, a := range f.Answers {
+		for _, r := range a.Records {
+			line := fmt.Sprintf("%s\t%d\t%s\t%s\n", r.Name, r.TTL, r.Type, r.Data)
+			if !seen[line] {
+				fmt.Fprint(table, line)
+			}
+			seen[line] = true
+		}
+	}
+	for _, a := range f.Answers {
+		if len(a.Records) == 0 || a.rcode != dns.RcodeSuccess {
+			fmt.Fprintf(table, "%s\t\t%s\t%s\n", f.Name, a.Type, a.verdict())
+		}
+		for _, e := range a.Errors {
+			fmt.Fprintf(table, "\t\t\t%s\n", e.describe())
+		}
+	}
+	if a := f.bestOrigin(); a != nil {
+		fmt.Fprintln(table)
+		printOrigin(table, a)
+	}
+	fmt.Fprintf(table, "\ntime\t%s\n", f.elapsed())
+	return table.Flush()
+}
+
+func (a finding) verdict() string {
+	switch {
+	case a.rcode == dns.RcodeNameError:
+		return "the name does not exist (NXDOMAIN)"
+	case a.rcode == dns.RcodeSuccess:
+		return "no such record (NODATA)"
+	default:
+		return "no answer (" + a.Status + ")"
+	}
+}
+
+func (e extendedError) describe() string {
+	s := fmt.Sprintf("extended error %d", e.Code)
+	if e.Meaning != "" {
+		s += " (" + e.Meaning + ")"
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
+// bestOrigin is the origin that says most: all types are asked of the same name at about the same block.
+func (f *findings) bestOrigin() *resolver.Origin {
+	var best *resolver.Origin
+	for _, a := range f.Answers {
+		if o := a.Origin; o != nil && (best == nil || best.ContentHash == "" && o.ContentHash != "") {
+			best = o
+		}
+	}
+	return best
+}
+
+func (f *findings) elapsed() time.Duration {
+	var longest float64
+	for _, a := range f.Answers {
+		longest = max(longest, a.Milliseconds)
+	}
+	return time.Duration(longest * float64(time.Millisecond)).Round(10 * time.Microsecond)
+}
+
+func printOrigin(out io.Writer, o *resolver.Origin) {
+	row := func(key, format string, args ...any) { fmt.Fprintf(out, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
+	row("name", "%s", o.Name)
+	row("chain", "%s, block %d of %s", o.Chain, o.Block, o.BlockTime.UTC().Format(time.DateTime+" UTC"))
+	row("block hash", "%s", o.BlockHash)
+	if o.Resolver != "" {
+		row("resolver", "%s", o.Resolver)
+	}
+	if o.ContentHash != "" {
+		row("content", "%s", o.ContentHash)
+	}
+	row("trust", "%s", describeTrust(o))
+	if len(o.Gateways) > 0 {
+		row("off-chain", "data from %s (CCIP-Read): as good as the check in the contract", strings.Join(o.Gateways, ", "))
+	}
+}
+
+func describeTrust(o *resolver.Origin) string {
+	who := strings.Join(o.Backends, ", ")
+	switch o.Trust {
+	case "quorum":
+		return "quorum: " + who + " agree"
+	case "single":
+		return "single: " + who + " is believed"
+	default:
+		return o.Trust + ": " + who
+	}
+}

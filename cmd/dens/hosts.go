@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"dens/resolver"
+)
+
+var errNoServers = errors.New("no DNS server is configured that could look it up (resolve.forward or resolve.bootstrap)")
+
+// bracket puts an IPv6 address into brackets.
+func bracket(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// lookupHost returns the function that finds the addresses of the hosts that dens connects to. It asks r
+// and never the system's resolver, which may be dens itself.
+func lookupHost(r resolver.Resolver) func(context.Context, string) ([]netip.Addr, error) {
+	return func(ctx context.Context, host string) ([]netip.Addr, error) {
+		if r == nil {
+			return nil, fmt.Errorf("%s: %w", host, errNoServers)
+		}
+		type outcome struct {
+			addrs []netip.Addr
+			err   error
+		}
+		types := []uint16{dns.TypeAAAA, dns.TypeA}
+		outcomes := make(chan outcome, len(types))
+		for _, t := range types {
+			go func() {
+				addrs, err := lookupAddrs(ctx, r, host, t)
+				outcomes <- outcome{addrs, err}
+			}()
+		}
+		var all []netip.Addr
+		var errs []error
+		for range types {
+			o := <-outcomes
+			all, errs = append(all, o.addrs...), append(errs, o.err)
+		}
+		if err := errors.Join(errs...); len(all) == 0 && err != nil {
+			return nil, fmt.Errorf("%s: %w", host, err)
+		}
+		if len(all) == 0 {
+			return nil, fmt.Errorf("%s has no address", host)
+		}
+		return all, nil
+	}
+}
+
+func lookupAddrs(ctx context.Context, r resolver.Resolver, host string, rrtype uint16) ([]netip.Addr, error) {
+	answer, err := r.Resolve(ctx, resolver.Query{Name: dns.CanonicalName(host), Type: rrtype, Class: dns.ClassINET})
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	for _, rr := range answer.Answer {
+		switch rr := rr.(type) {
+		case *dns.A:
+			if a, ok := netip.AddrFromSlice(rr.A.To4()); ok {
+				addrs = append(addrs, a)
+			}
+		case *dns.AAAA:
+			if a, ok := netip.AddrFromSlice(rr.AAAA.To16()); ok {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return addrs, nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"dens/cache"
+	"dens/chain/pool"
+	"dens/web"
+)
+
+func (d *daemonState) addMetrics() error {
+	d.registry = prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := d.registry.Register(c); err != nil {
+			return err
+		}
+	}
+	var err error
+	d.metrics, err = web.NewMetrics(d.registry, version, web.Sources{
+		Backends:  func() []web.Backend { return d.current.Load().stack.backends() },
+		Upstreams: func() []web.Upstream { return d.current.Load().stack.upstreams() },
+		Cache:     func() web.Cache { return d.cacheState() },
+		Traffic:   d.traffic,
+	})
+	return err
+}
+
+func (d *daemonState) observe(e cache.Event) {
+	d.metrics.Observe(web.Observation{
+		Protocol: e.Protocol.String(),
+		Outcome:  e.Outcome.String(),
+		Zone:     e.Zone,
+		Type:     e.Type,
+		Rcode:    e.Rcode,
+		Took:     e.Duration,
+	})
+}
+
+func (d *daemonState) status() web.Status {
+	gen := d.current.Load()
+	return web.Status{Backends: gen.stack.backends(), Upstreams: gen.stack.upstreams(), Cache: d.cacheState()}
+}
+
+func (d *daemonState) cacheState() web.Cache {
+	s := d.store.Stats()
+	return web.Cache{Entries: s.Entries, Bytes: s.Bytes, Evictions: s.Evictions, Flights: d.current.Load().cache.Stats().Flights}
+}
+
+func (d *daemonState) traffic() web.Traffic {
+	s := d.stats
+	t := web.Traffic{
+		Malformed:   s.Malformed.Load(),
+		Silent:      s.Silent.Load(),
+		Shed:        s.Shed.Load(),
+		Refused:     s.Refused.Load(),
+		RateDropped: s.RateDropped.Load(),
+		RateSlipped: s.RateSlipped.Load(),
+		WriteErrors: s.WriteErrors.Load(),
+		Panics:      s.Panics.Load(),
+	}
+	for _, c := range s.Conns() {
+		t.Conns = append(t.Conns, web.Conns{Protocol: c.Protocol.String(), Opened: c.Opened, Refused: c.Refused, Evicted: c.Evicted, Open: c.Open})
+	}
+	return t
+}
+
+// parts are what can answer questions, each ready or not.
+func (g *generation) parts() []web.Part { return g.stack.parts() }
+
+func (s *stack) parts() []web.Part {
+	var parts []web.Part
+	for _, c := range s.chains {
+		p := web.Part{Name: "chain " + c.name, Ready: c.ready()}
+		if !p.Ready {
+			p.Reason = firstReason(c.pool.Status())
+		}
+		parts = append(parts, p)
+	}
+	for _, f := range s.forwards {
+		p := web.Part{Name: "forward " + f.zone, Ready: f.Ready()}
+		if !p.Ready {
+			p.Reason = "no upstream server answers"
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+func firstReason(endpoints []pool.Status) string {
+	for _, e := range endpoints {
+		if e.LastError != "" {
+			return e.Name + ": " + e.LastError
+		}
+	}
+	return "the backends have not answered yet, or do not agree on a block"
+}
+
+func (s *stack) backends() []web.Backend {
+	var out []web.Backend
+	for _, c := range s.chains {
+		for _, e := range c.pool.Status() {
+			out = append(out, web.Backend{
+				Chain:    c.name,
+				Name:     e.Name,
+				Operator: e.Operator,
+				State:    e.State.String(),
+				Up:       e.State == pool.Closed,
+				Head:     e.Head.Number,
+				Lag:      e.Lag,
+				Latency:  e.Latency,
+				Calls:    e.Calls,
+				Errors:   e.Errors,
+				Reason:   e.LastError,
+			})
+		}
+	}
+	return out
+}
+
+func (s *stack) upstreams() []web.Upstream {
+	var out []web.Upstream
+	for _, f := range s.forwards {
+		for _, u := range f.Status() {
+			out = append(out, web.Upstream{
+				Zone:    f.zone,
+				Name:    u.Name,
+				State:   u.State.String(),
+				Up:      u.Up,
+				Latency: u.RTT.Round(time.Microsecond),
+				Queries: u.Queries,
+				Errors:  u.Errors,
+				Reason:  u.LastError,
+			})
+		}
+	}
+	return out
+}

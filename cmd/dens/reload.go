@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dens/configs"
+	"dens/web"
+)
+
+// reloadFrom puts the configuration that load returns into force, all or nothing.
+func (d *daemonState) reloadFrom(ctx context.Context, load func() (*configs.Config, error)) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	return d.reload(ctx, cfg)
+}
+
+// reload builds all that is new before it takes down anything that is old: queries under way end with
+// the old generation, and the cache stays, but for the zones whose contracts or chain have changed.
+func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
+	old := d.current.Load()
+	gen, conf, err := d.newGeneration(cfg)
+	if err != nil {
+		return err
+	}
+	abandon := func() {
+		gen.unwatch()
+		gen.stack.close()
+	}
+	newWeb, swap := d.web, cfg.Listen.HTTP != old.cfg.Listen.HTTP
+	if swap {
+		if newWeb, err = d.listenWeb(cfg.Listen.HTTP); err != nil {
+			abandon()
+			return err
+		}
+	}
+	if err := d.server.Reconfigure(conf); err != nil {
+		abandon()
+		if swap {
+			d.endWeb(newWeb)
+		}
+		return err
+	}
+	gen.stack.warmUp(ctx, old.stack)
+	d.store.Resize(memoryConfig(cfg))
+	d.current.Store(gen)
+	d.server.SetHandler(d.handler(gen))
+	if swap {
+		go d.endWeb(d.web)
+		d.web = newWeb
+	}
+	d.retire(old)
+	if tags := changedTags(old.cfg, cfg); len(tags) > 0 {
+		d.log.Info("dropped from the cache", "tags", strings.Join(tags, " "), "entries", gen.cache.Drop(tags...))
+	}
+	return nil
+}
+
+// retire ends an old generation once its queries are answered.
+func (d *daemonState) retire(old *generation) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := old.cache.Close(ctx); err != nil {
+		d.log.Warn("queries of the old configuration were cut off", "error", err)
+	}
+	old.unwatch()
+	old.stack.close()
+}
+
+func (d *daemonState) endWeb(w *web.Server) {
+	if w == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := w.Shutdown(ctx); err != nil {
+		d.log.Warn("http listener", "error", err)
+	}
+}
+
+// warmUp waits, for a bounded time, until what the old stack could answer can be answered by the new one.
+func (s *stack) warmUp(ctx context.Context, old *stack) {
+	had := map[string]bool{}
+	for _, p := range old.parts() {
+		had[p.Name] = p.Ready
+	}
+	waitFor(ctx, warmUpTime, func() bool {
+		return !slices.ContainsFunc(s.parts(), func(p web.Part) bool { return had[p.Name] && !p.Ready })
+	})
+}
+
+// waitReady waits, for a bounded time, until all parts of the stack are ready.
+func (s *stack) waitReady(ctx context.Context, limit time.Duration) {
+	waitFor(ctx, limit, func() bool {
+		return !slices.ContainsFunc(s.parts(), func(p web.Part) bool { return !p.Ready })
+	})
+}
+
+func waitFor(ctx context.Context, limit time.Duration, ok func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// changedTags are the tags of what a new configuration answers in another way than the old one.
+func changedTags(before, after *configs.Config) []string {
+	was, is := zoneTags(before), zoneTags(after)
+	var tags []string
+	for tag, conf := range was {
+		if is[tag] != conf {
+			tags = append(tags, tag)
+		}
+	}
+	for tag := range is {
+		if _, ok := was[tag]; !ok {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// zoneTags maps the cache's tag of each zone to all of the configuration that its answers depend on.
+func zoneTags(cfg *configs.Config) map[string]string {
+	tags := map[string]string{}
+	for _, n := range cfg.Names {
+		data, err := json.Marshal([]any{n, cfg.Chains[n.Chain].ID})
+		if err != nil {
+			data = fmt.Append(nil, err) // never equal to what it was: better a drop too many
+		}
+		tags["zone:"+strings.TrimSuffix(n.Zone, ".")] = string(data)
+	}
+	return tags
+}

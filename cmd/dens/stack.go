@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"dens/chain"
+	"dens/chain/ccip"
+	"dens/chain/pool"
+	"dens/chain/quorum"
+	"dens/configs"
+	"dens/ens"
+	"dens/internal/dial"
+	"dens/reply"
+	"dens/resolver"
+	"dens/resolver/forward"
+	"dens/resolver/onchain"
+	"dens/resolver/special"
+)
+
+// stack is everything below the cache, as one configuration asks for it: who answers which zone, over
+// which upstream servers and chains. A reload builds a new one.
+type stack struct {
+	source   *reply.Source
+	router   *resolver.Router
+	forwards []forwardGroup
+	chains   []chainStack
+	closers  []func() // in the order of their making
+	log      *slog.Logger
+}
+
+// forwardGroup is the upstream servers of one zone.
+type forwardGroup struct {
+	zone string
+	*forward.Forwarder
+}
+
+// chainStack is what answers calls to one chain.
+type chainStack struct {
+	name   string
+	trust  chain.Trust
+	pool   *pool.Pool
+	quorum *quorum.Quorum // nil when one backend is believed
+	caller chain.Caller
+}
+
+// ready says whether a call has a chance now.
+func (c chainStack) ready() bool {
+	if c.quorum != nil {
+		return c.quorum.Ready()
+	}
+	return c.pool.Ready()
+}
+
+// newStack builds the stack of a configuration and starts to follow its backends. It waits for nobody.
+func newStack(cfg *configs.Config, log *slog.Logger) (*stack, error) {
+	s := &stack{log: log}
+	if err := s.build(cfg); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// close ends all connections. Queries under way fail: let them end first.
+func (s *stack) close() {
+	for _, c := range slices.Backward(s.closers) {
+		c()
+	}
+	s.closers = nil
+}
+
+func (s *stack) build(cfg *configs.Config) error {
+	bootstrap, err := s.bootstrap(cfg)
+	if err != nil {
+		return err
+	}
+	routes := map[string]resolver.Resolver{}
+	if err := s.addForwards(cfg, bootstrap, routes); err != nil {
+		return err
+	}
+	// The host names of backends and gateways are those of ICANN's names: an on-chain name would need
+	// the backends to find the backends.
+	hosts, err := newRouter(routes)
+	if err != nil {
+		return err
+	}
+	if len(cfg.Resolve.Forward) == 0 {
+		hosts = bootstrap
+	}
+	if err := s.addChains(cfg, hosts); err != nil {
+		return err
+	}
+	if err := s.addNames(cfg, routes); err != nil {
+		return err
+	}
+	if s.router, err = newRouter(routes); err != nil {
+		return err
+	}
+	s.source = reply.New(s.router, reply.Config{
+		Version:     cfg.Chaos.Version.Reveal(),
+		Hostname:    cfg.Chaos.Hostname.Reveal(),
+		MaxTTL:      cfg.Cache.MaxTTL,
+		NegativeTTL: cfg.Cache.NegativeTTL,
+		FailureTTL:  cfg.Cache.FailureTTL,
+		Log:         s.log,
+	})
+	return nil
+}
+
+// newRouter adds the special-use names that the configuration gives to nobody else.
+func newRouter(routes map[string]resolver.Resolver) (*resolver.Router, error) {
+	all := maps.Clone(routes)
+	own := special.New()
+	for _, zone := range special.Zones() {
+		if _, taken := all[zone]; !taken {
+			all[zone] = own
+		}
+	}
+	var list []resolver.Route
+	for zone, r := range all {
+		list = append(list, resolver.Route{Zone: zone, Resolver: r})
+	}
+	return resolver.NewRouter(list)
+}
+
+// bootstrap answers for the host names of upstream servers, by servers that are known by address.
+func (s *stack) bootstrap(cfg *configs.Config) (resolver.Resolver, error) {
+	var upstreams []forward.Upstream
+	for _, addr := range cfg.Resolve.Bootstrap {
+		upstreams = append(upstreams, forward.Upstream{Protocol: forward.UDP, Addr: addr.String(), Name: addr.String()})
+	}
+	for _, u := range cfg.Resolve.Forward {
+		if _, ok := u.Addr(); ok && len(cfg.Resolve.Bootstrap) == 0 {
+			upstreams = append(upstreams, toUpstream(u))
+		}
+	}
+	if len(upstreams) == 0 {
+		return nil, nil
+	}
+	return s.addForwarder(forward.Config{Upstreams: upstreams, Timeout: cfg.Resolve.Timeout, Log: s.log})
+}
+
+func (s *stack) addForwarder(conf forward.Config) (*forward.Forwarder, error) {
+	f, err := forward.New(conf)
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, f.Close)
+	return f, nil
+}
+
+func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Resolver) error {
+	zones := slices.Clone(cfg.Resolve.Zones)
+	if len(cfg.Resolve.Forward) > 0 {
+		zones = append(zones, configs.Zone{Zone: ".", Forward: cfg.Resolve.Forward})
+	}
+	dialer := dial.New(dial.Config{Lookup: lookupHost(bootstrap)})
+	for _, zone := range zones {
+		conf := forward.Config{Dial: dialer.DialContext, Timeout: cfg.Resolve.Timeout, Log: s.log}
+		for _, u := range zone.Forward {
+			conf.Upstreams = append(conf.Upstreams, toUpstream(u))
+		}
+		f, err := s.addForwarder(conf)
+		if err != nil {
+			return fmt.Errorf("forwarding of %s: %w", zone.Zone, err)
+		}
+		s.forwards = append(s.forwards, forwardGroup{zone.Zone, f})
+		routes[zone.Zone] = f
+	}
+	return nil
+}
+
+func (s *stack) addChains(cfg *configs.Config, hosts resolver.Resolver) error {
+	lookup := lookupHost(hosts)
+	anywhere := dial.New(dial.Config{Lookup: lookup})
+	public := dial.New(dial.Config{Lookup: lookup, Allow: dial.Public})
+	for _, name := range slices.Sorted(maps.Keys(cfg.Chains)) {
+		conf := cfg.Chains[name]
+		c, err := s.newChain(name, conf, anywhere.DialContext)
+		if err != nil {
+			return fmt.Errorf("chain %s: %w", name, err)
+		}
+		gateways := public
+		if conf.CCIP.AllowPrivate {
+			gateways = anywhere
+		}
+		follower := ccip.New(c.caller, ccip.Config{
+			Dial:         gateways.DialContext,
+			AllowHTTP:    conf.CCIP.AllowHTTP,
+			AllowPrivate: conf.CCIP.AllowPrivate,
+			Timeout:      conf.CCIP.Timeout,
+		})
+		s.closers = append(s.closers, follower.Close)
+		c.caller = follower
+		s.chains = append(s.chains, c)
+	}
+	return nil
+}
+
+// newChain builds the Callers of one chain: the stack of them is its trust.
+func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (chainStack, error) {
+	log := s.log.With("chain", name)
+	c := chainStack{name: name, trust: chain.Single}
+	poolConf := pool.Config{MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Log: log}
+	for _, rpc := range conf.RPC {
+		poolConf.Endpoints = append(poolConf.Endpoints, pool.EndpointConfig{
+			Operator:      rpc.Operator,
+			URL:           rpc.URL,
+			ChainID:       conf.ID,
+			Rate:          rpc.Rate,
+			Dial:          dialer,
+			Timeout:       conf.Timeout,
+			BlockInterval: conf.BlockTime,
+		})
+	}
+	var err error
+	if c.pool, err = pool.New(poolConf); err != nil {
+		return c, err
+	}
+	s.closers = append(s.closers, c.pool.Close)
+	c.caller = c.pool
+	if conf.Trust != "quorum" {
+		return c, nil
+	}
+	var backends []quorum.Backend
+	for _, e := range c.pool.Endpoints() {
+		backends = append(backends, e)
+	}
+	if c.quorum, err = quorum.New(quorum.Config{K: conf.Quorum, Backends: backends, MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Log: log}); err != nil {
+		return c, err
+	}
+	s.closers = append(s.closers, c.quorum.Close)
+	c.caller, c.trust = c.quorum, chain.Quorum
+	return c, nil
+}
+
+func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Resolver) error {
+	for _, n := range cfg.Names {
+		at := slices.IndexFunc(s.chains, func(c chainStack) bool { return c.name == n.Chain })
+		if at < 0 {
+			return fmt.Errorf("zone %s: there is no chain %s", n.Zone, n.Chain)
+		}
+		system := ens.New(s.chains[at].caller, ens.Deployment{
+			Chain:             n.Chain,
+			ChainID:           cfg.Chains[n.Chain].ID,
+			Zone:              n.Zone,
+			Registry:          common.Address(n.Registry),
+			UniversalResolver: common.Address(n.UniversalResolver),
+		})
+		zone := onchain.New(system, onchain.Config{
+			Zone:         n.Zone,
+			Aliases:      n.Aliases,
+			Parent:       routes["."],
+			GatewayA:     n.Gateways.A,
+			GatewayAAAA:  n.Gateways.AAAA,
+			TTL:          n.TTL,
+			NegativeTTL:  n.NegativeTTL,
+			NS:           n.NS,
+			MaxRecordTTL: cfg.Cache.MaxTTL,
+		})
+		for _, suffix := range append([]string{n.Zone}, n.Aliases...) {
+			if _, taken := routes[suffix]; taken {
+				return fmt.Errorf("zone %s is both on chain and forwarded", suffix)
+			}
+			routes[suffix] = zone
+		}
+	}
+	return nil
+}
+
+// toUpstream translates one upstream server of the configuration.
+func toUpstream(u configs.Upstream) forward.Upstream {
+	return forward.Upstream{
+		Protocol:   forward.Protocol(u.Scheme),
+		Addr:       fmt.Sprintf("%s:%d", bracket(u.Host), u.Port),
+		ServerName: u.ServerName,
+		URL:        u.URL,
+		Name:       u.String(),
+	}
+}
