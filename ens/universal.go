@@ -26,8 +26,10 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 	msgs := []chain.Msg{{To: l.deployment.UniversalResolver, Data: l.contracts.findResolver(l.name.ensName(first))}}
 	msgs = append(msgs, l.ownerMsgs()...)
 	owners := len(msgs) - 1
-	for _, c := range candidates {
-		msgs = append(msgs, l.universalMsg(c))
+	items := make([][]item, len(candidates))
+	for i, c := range candidates {
+		items[i] = l.items(c)
+		msgs = append(msgs, l.universalMsg(c, items[i]))
 	}
 	outputs, err := l.callAll(ctx, msgs)
 	if err != nil {
@@ -39,15 +41,16 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 	}
 	views := make(map[int]*view)
 	for i, c := range candidates {
-		views[c] = universalView(outputs[1+owners+i], l.items(c))
+		views[c] = universalView(outputs[1+owners+i], items[i])
 	}
 	f.ask = func(ctx context.Context, c int) (*view, error) {
 		if views[c] == nil {
-			outputs, err := l.call(ctx, []chain.Msg{l.universalMsg(c)})
+			items := l.items(c)
+			outputs, err := l.call(ctx, []chain.Msg{l.universalMsg(c, items)})
 			if err != nil {
 				return nil, err
 			}
-			views[c] = universalView(outputs[0], l.items(c))
+			views[c] = universalView(outputs[0], items)
 		}
 		return views[c], nil
 	}
@@ -84,8 +87,8 @@ func (l *lookup) ownerMsgs() []chain.Msg {
 	return msgs
 }
 
-func (l *lookup) universalMsg(c int) chain.Msg {
-	items := l.items(c)
+// universalMsg asks for all the items under an ancestor at once.
+func (l *lookup) universalMsg(c int, items []item) chain.Msg {
 	calls := make([][]byte, len(items))
 	for i, it := range items {
 		calls[i] = it.data
