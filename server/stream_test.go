@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -299,7 +300,14 @@ func TestIdleCountsFromTheLastReply(t *testing.T) {
 // A client that asks and does not read is cut, and harms nobody else.
 func TestWriteDeadline(t *testing.T) {
 	stats := new(Stats)
-	s := begin(t, Config{WriteTimeout: 100 * time.Millisecond, Stats: stats, IdleTimeout: 3 * time.Second}, newActor())
+	a, long := newActor(), make([]byte, 60000)
+	s := begin(t, Config{WriteTimeout: 100 * time.Millisecond, Stats: stats}, handlerFunc(
+		func(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
+			if bytes.Contains(req, []byte("big")) {
+				return long
+			}
+			return a.ServeWire(ctx, req, from, buf)
+		}))
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	_ = conn.SetReadBuffer(1 << 12)
 	go func() {
