@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dens/reply"
 	"dens/resolver"
 )
 
@@ -45,7 +46,7 @@ type extendedError struct {
 
 func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
 	answer := finding{
-		Type:          dns.Type(rrtype).String(),
+		Type:          reply.TypeName(rrtype),
 		Status:        dns.RcodeToString[a.msg.Rcode],
 		Authenticated: a.msg.AuthenticatedData,
 		Records:       []record{},
@@ -58,8 +59,8 @@ func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
 		answer.Records = append(answer.Records, record{
 			Name: h.Name,
 			TTL:  h.Ttl,
-			Type: dns.Type(h.Rrtype).String(),
-			Data: strings.TrimPrefix(rr.String(), h.String()),
+			Type: reply.TypeName(h.Rrtype),
+			Data: reply.RecordData(rr),
 		})
 	}
 	for _, e := range a.ede {
