@@ -7,6 +7,7 @@ COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/dens ./cmd/dens \
  && mkdir -p /out/etc/ssl/certs /out/etc/dens /out/tmp \
+ && chmod 1777 /out/tmp \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && cp configs/container.yaml /out/etc/dens/dens.yaml \
  && printf 'dens:x:65532:65532::/:/sbin/nologin\n' > /out/etc/passwd \
