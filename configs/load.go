@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(filepath.Base(path), data, env)
+	return Parse(path, data, env)
 }
 
 // Parse lays the YAML text over the defaults: a key that is absent keeps its default; a list, the
@@ -118,14 +117,11 @@ func (d *decoder) syntax(err error) {
 	d.add(max(line, 1), "", "broken YAML ("+text+")", "YAML")
 }
 
-// tame refuses what a configuration has no use for and an attacker may have: anchors, aliases, tags,
+// tame refuses what a configuration has no use for and an attacker may have: anchors (and so aliases), tags,
 // deep nesting.
 func (d *decoder) tame(n *yaml.Node, depth int) bool {
 	switch {
-	case n.Kind == yaml.AliasNode:
-		d.add(n.Line, "", "alias "+quote("*"+n.Value), "the value itself: aliases are not followed")
-		return false
-	case n.Anchor != "":
+	case n.Anchor != "": // without anchors there are no aliases
 		d.add(n.Line, "", "anchor "+quote("&"+n.Anchor), "no anchor")
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
