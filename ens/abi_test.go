@@ -50,6 +50,7 @@ func TestSelectors(t *testing.T) {
 		"ResolverNotFound(bytes)": errorResolverNotFound, "ResolverWildcardNotSupported()": errorNoWildcard,
 		"ResolverNotContract(bytes,address)": errorResolverNotContract, "UnsupportedResolverProfile(bytes4)": errorUnsupported,
 		"ResolverError(bytes)": errorResolver, "HttpError(uint16,string)": errorHTTP,
+		"ResponseTooLarge(uint256)": errorTooLarge, "MalformedResponse()": errorMalformed,
 		"OffchainLookup(address,string[],bytes,bytes4,bytes)": errorOffchainLookup,
 	}
 	for signature, got := range errs {

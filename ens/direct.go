@@ -202,12 +202,12 @@ func directResult(out chain.Output, extended bool) result {
 	if out.Err != nil {
 		return result{state: stateFailed, err: out.Err}
 	}
-	if out.Reverted || !extended || len(out.Data) == 0 {
-		return itemResult(out.Data, out.Reverted)
+	if out.Reverted || !extended {
+		return callResult(out.Data, out.Reverted)
 	}
 	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
 	if err != nil {
 		return result{state: stateFailed, err: err}
 	}
-	return itemResult(inner, false)
+	return itemResult(inner)
 }

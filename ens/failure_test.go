@@ -117,7 +117,24 @@ func TestFailures(t *testing.T) {
 		}, names.ErrMalformed, ""},
 		{"extended resolver that returns no bytes", "wild.eth.", dns.TypeA, func(_ *world, _, c *contract) {
 			c.says = func(string, []byte) reply { return reply{} }
-		}, nil, "exists in wild.eth."},
+		}, names.ErrMalformed, ""},
+		{"resolver that reverts with nothing on all", "alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {
+			c.all = func([]byte) *reply { return &reply{reverted: true} }
+		}, names.ErrMalformed, ""},
+		{"resolver that reverts with nothing on all, for a name below", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {
+			c.all = func([]byte) *reply { return &reply{reverted: true} }
+		}, names.ErrMalformed, ""},
+		{"resolver that reverts with no error on all", "alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {
+			c.all = func([]byte) *reply { return &reply{reverted: true, data: bytesOf(29)} }
+		}, names.ErrMalformed, ""},
+		{"wildcard resolver that reverts with nothing", "x.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) {
+			c.says = func(name string, call []byte) reply {
+				if name == "wild.eth" {
+					return c.plain(call)
+				}
+				return reply{reverted: true}
+			}
+		}, nil, "nothing in wild.eth."},
 		{"registry is no contract", "bare.eth.", dns.TypeA, func(w *world, _, _ *contract) {
 			w.override = func(m chain.Msg) *reply {
 				if m.To == fakeRegistry {
@@ -297,7 +314,7 @@ func TestGateways(t *testing.T) {
 	w.register("base.eth", c)
 	for how, system := range w.systems() {
 		c.extended = true
-		for i, want := range map[string][]int{"universal": {8 + 8, 8}, "registry": {8, 8}}[how] {
+		for i, want := range map[string][]int{"universal": {9 + 9, 9}, "registry": {9, 9}}[how] {
 			asked := 0
 			c.all = func(call []byte) *reply {
 				if isMethod(call, "resolve") {

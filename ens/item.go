@@ -35,6 +35,9 @@ type item struct {
 // may cost a request to a gateway, so that it is no more than that.
 func (l *lookup) items(c int) []item {
 	b := builder{contracts: l.contracts, name: l.name, node: l.name.node(c)}
+	// Every resolver has an Ethereum address to give, if only zero: the one that is silent on this too is
+	// broken (view.go).
+	b.add(key{kind: kindAddr}, l.contracts.addr(b.node))
 	b.rrsets(0, false, l.rrtype)
 	if c == 0 {
 		b.profile(l.rrtype)
@@ -112,10 +115,6 @@ func (b *builder) profile(rrtype uint16) {
 		if !b.name.isLink() { // which stands for its parent's
 			b.add(key{kind: kindContenthash}, b.contenthash(b.node))
 		}
-	}
-	switch rrtype {
-	case typeTXT, typeWallet:
-		b.add(key{kind: kindAddr}, b.addr(b.node))
 	}
 	if rrtype == typeWallet {
 		for _, c := range coins() {

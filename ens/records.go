@@ -38,18 +38,20 @@ type reading struct {
 	names.Records
 }
 
-// look returns the view under an ancestor when somebody answers there, or else nil.
+// look returns the view under an ancestor when somebody answers there, or else nil. That the ancestor's
+// own resolver is silent is an error: it is broken.
 func (r *reading) look(ctx context.Context, c int) (*view, error) {
 	v, err := r.ask(ctx, c)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	switch v.state {
-	case stateFailed:
+	case v.state == stateFailed:
 		return nil, v.err
-	case stateAnswered:
+	case v.state == stateSilent && c == r.at:
+		return nil, malformed("resolver %v has nothing to say to any question", r.resolver)
+	case v.state == stateAnswered:
 		r.gateways = union(r.gateways, v.gateways)
-		return v, nil
+		return v, v.broken()
 	}
 	return nil, nil
 }
@@ -145,7 +147,11 @@ func (r *reading) profile(v *view) error {
 	// Where the zone has the very RRset, other records add nothing to the answer, and a failure to read
 	// them takes nothing from it. A TXT answer has them all.
 	settled := r.rrtype != typeTXT && len(r.RRsets) > 0 && r.RRsets[0].Type == r.rrtype
-	for _, read := range []func(*view) error{r.texts, r.content, r.wallet} {
+	reads := []func(*view) error{r.texts, r.content}
+	if r.rrtype == typeTXT || r.rrtype == typeWallet {
+		reads = append(reads, r.wallet)
+	}
+	for _, read := range reads {
 		if err := read(v); err != nil && !settled {
 			return err
 		}

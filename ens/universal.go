@@ -135,13 +135,13 @@ func universalView(out chain.Output, items []item) *view {
 		case errorResolverNotContract:
 			return &view{state: stateUnsupported}
 		}
-		switch r := itemResult(out.Data, true); {
-		case r.state == stateFailed:
+		switch r := revertResult(out.Data); r.state {
+		case stateFailed:
 			return failedView(r.err)
-		case r.state == stateUnsupported && len(out.Data) > 0:
+		case stateUnsupported:
 			return &view{state: stateAnswered, gateways: out.Gateways}
 		default:
-			return refusedView(out.Gateways)
+			return noView(stateReverted, out.Gateways)
 		}
 	}
 	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
@@ -154,7 +154,7 @@ func universalView(out chain.Output, items []item) *view {
 	}
 	results := make([]result, len(items))
 	for i, data := range list {
-		results[i] = itemResult(data, false)
+		results[i] = itemResult(data)
 	}
 	return newView(items, results, out.Gateways)
 }

@@ -1,6 +1,7 @@
 package ens
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// state is what came of asking a name's resolver, or for one item of it.
+// state is what came of asking a name's resolver, or of one item of it.
 type state uint8
 
 const (
@@ -18,6 +19,8 @@ const (
 	stateNone state = iota
 	// stateUnsupported: the resolver does not know the profile, or is no contract at all.
 	stateUnsupported
+	// stateSilent: nothing came back. The function is missing, or took all the gas there was.
+	stateSilent
 	// stateReverted: the resolver refuses to answer.
 	stateReverted
 	// stateFailed: nobody knows what the resolver would say.
@@ -41,54 +44,90 @@ type view struct {
 	gateways []string
 }
 
-// newView puts the results of items together. It is one of stateAnswered, when at least one item was
-// answered, or left out by a resolver that lacks its profile; of stateReverted, when the resolver refused
-// all; or of stateFailed, when it refused all after it had asked a gateway: then the gateway's data was
-// wrong, and that must not pass for absence.
+// newView puts the results of items together. It is one of stateAnswered when the resolver had something
+// to say about at least one item, be it that it does not support the profile, and else one of
+// stateReverted or stateSilent.
 func newView(items []item, results []result, gateways []string) *view {
-	v := &view{state: stateReverted, results: make(map[key]result, len(items)), gateways: gateways}
+	v := &view{state: stateAnswered, results: make(map[key]result, len(items)), gateways: gateways}
+	reverted, silent := 0, 0
 	for i, it := range items {
 		v.results[it.key] = results[i]
-		if results[i].state != stateReverted {
-			v.state = stateAnswered
+		switch results[i].state {
+		case stateReverted:
+			reverted++
+		case stateSilent:
+			silent++
 		}
 	}
-	if v.state == stateReverted {
-		return refusedView(gateways)
+	switch len(items) {
+	case silent:
+		return noView(stateSilent, gateways)
+	case silent + reverted:
+		return noView(stateReverted, gateways)
 	}
 	return v
 }
 
 func failedView(err error) *view { return &view{state: stateFailed, err: err} }
 
-// refusedView is that of a resolver that reverted on everything.
-func refusedView(gateways []string) *view {
+// noView is that of a resolver that answered nothing. When it had asked a gateway, then the gateway's
+// data was wrong, and that must not pass for absence.
+func noView(s state, gateways []string) *view {
 	if len(gateways) == 0 {
-		return &view{state: stateReverted}
+		return &view{state: s}
 	}
 	return failedView(fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway))
 }
 
-// itemResult judges the data of one item. Within a multicall there is no flag of success: what is four
-// bytes longer than a multiple of words is the data of a revert (ENSIP-23).
-func itemResult(data []byte, reverted bool) result {
+// callResult judges what came of calling a resolver.
+func callResult(data []byte, reverted bool) result {
 	switch {
-	case len(data) == 0:
-		return result{state: stateUnsupported}
+	case !reverted && len(data) == 0:
+		return result{state: stateUnsupported} // there is no code
 	case !reverted && len(data)%wordSize != 4:
-		return result{state: stateAnswered, data: data}
+		return answer(data)
+	}
+	return revertResult(data)
+}
+
+// itemResult judges one element of what a multicall returned. There is no flag of success in it: what is
+// four bytes longer than a multiple of words is the data of a revert (ENSIP-23).
+func itemResult(data []byte) result {
+	if len(data)%wordSize != 4 && len(data) > 0 {
+		return answer(data)
+	}
+	return revertResult(data)
+}
+
+// answer is data, unless it is more than any record has with its encoding.
+func answer(data []byte) result {
+	if len(data) > maxRRset+4*wordSize {
+		return result{state: stateFailed, err: malformed("%d bytes in answer to one question", len(data))}
+	}
+	return result{state: stateAnswered, data: data}
+}
+
+// revertResult judges the data of a revert: an error with its arguments (Solidity's ABI), or nothing.
+func revertResult(data []byte) result {
+	if len(data) == 0 {
+		return result{state: stateSilent}
+	}
+	if len(data)%wordSize != 4 {
+		return result{state: stateFailed, err: malformed("a revert with %d bytes that are no error", len(data))}
 	}
 	switch selector(data) {
 	case errorUnsupported:
 		return result{state: stateUnsupported}
+	case errorTooLarge, errorMalformed:
+		return result{state: stateFailed, err: malformed("the UniversalResolver refuses what the resolver said")}
 	case errorHTTP:
 		return result{state: stateFailed, err: fmt.Errorf("%w: gateway error", chain.ErrGateway)}
 	case errorOffchainLookup:
 		return result{state: stateFailed, err: fmt.Errorf("%w: nobody followed the look-up", chain.ErrGateway)}
 	case errorResolver:
 		inner, err := bytesAt(data[4:], 0, 0, uint64(len(data)))
-		if err == nil && len(inner) > 0 && selector(inner) != errorResolver {
-			return itemResult(inner, true)
+		if err == nil && len(inner)%wordSize == 4 && selector(inner) != errorResolver {
+			return revertResult(inner)
 		}
 	}
 	return result{state: stateReverted}
@@ -104,6 +143,19 @@ func selector(data []byte) (s [4]byte) {
 func (v *view) get(k key) ([]byte, error) {
 	r := v.results[k]
 	return r.data, r.err
+}
+
+// broken returns an error when the resolver gave garbage for its Ethereum address, which is the one
+// thing that every resolver is asked.
+func (v *view) broken() error {
+	data, err := v.get(key{kind: kindAddr})
+	if data != nil {
+		_, err = addressAt(data, 0)
+	}
+	if errors.Is(err, names.ErrMalformed) {
+		return err
+	}
+	return nil // other failures matter to those who want the address
 }
 
 // bytes returns the bytes or string that an item holds, nil when there is none.
