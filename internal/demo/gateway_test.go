@@ -14,7 +14,7 @@ import (
 )
 
 func TestGatewayTransports(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	sender := w.OffchainResolver.Hex()
 	call := w.pack(Resolver, "addr(bytes32)", Namehash("offchain.eth"))
 	good := hexutil.Encode(w.pack(OffchainResolver, "resolve(bytes,bytes)", w.wire("offchain.eth"), call))
@@ -67,7 +67,7 @@ func checkGateway(t *testing.T, story string, response *http.Response, err error
 }
 
 func TestGatewayProfiles(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	node := Namehash("anna.offchain.eth")
 	owner, err := ownerHash("anna.offchain.eth")
 	if err != nil {

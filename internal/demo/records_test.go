@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/big"
 	"strings"
@@ -125,7 +124,7 @@ func TestOtherRecords(t *testing.T) {
 }
 
 func TestInterfaces(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	supports := func(c Contract, at common.Address, id uint32) bool {
 		return w.read(at, c, "supportsInterface(bytes4)", [4]byte(binary.BigEndian.AppendUint32(nil, id)))[0].(bool)
 	}
@@ -180,7 +179,7 @@ func TestRegistry(t *testing.T) {
 
 // TestEvents reads what the seeding logged, as a watcher would.
 func TestEvents(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	client := ethclient.NewClient(w.Client())
 	block, err := client.BlockByNumber(t.Context(), nil)
 	if err != nil {
@@ -227,7 +226,7 @@ func TestDeploy(t *testing.T) {
 }
 
 func TestBadRecords(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	for _, record := range []string{"", "alice.eth. 60 A 1.2.3", "alice..eth. 60 A 192.0.2.1", "; nothing"} {
 		if err := w.SetDNSRecords(t.Context(), "alice.eth", record); err == nil {
 			t.Errorf("%q was stored", record)
@@ -239,98 +238,4 @@ func TestBadRecords(t *testing.T) {
 	if _, err := WireName(strings.Repeat("x", 256)); err == nil {
 		t.Error("a label of 256 bytes was packed")
 	}
-}
-
-// FuzzSetDNSRecords holds the Resolver's parser against a plain one: it takes just what is a sequence of
-// whole records without compression, and nothing makes it run on.
-func FuzzSetDNSRecords(f *testing.F) {
-	w := newWorld(f)
-	whole, err := packRRs(aliceZone())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(whole)
-	f.Add(whole[:len(whole)-1])
-	f.Add([]byte{0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{0xc0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{1})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > 2048 {
-			return
-		}
-		call, err := Pack(Resolver, "setDNSRecords(bytes32,bytes)", Namehash("alice.eth"), data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		output, reverted, err := w.callAs(t, w.Owner, w.Resolver, call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := !wholeRecords(data); reverted != want {
-			t.Errorf("%x: reverted %v with %x, want %v", data, reverted, output, want)
-		}
-	})
-}
-
-// wholeRecords tells whether data is a sequence of records (RFC 1035 section 3.2.1) without compression.
-func wholeRecords(data []byte) bool {
-	for len(data) > 0 {
-		for {
-			if len(data) == 0 || data[0] > 63 || int(data[0]) >= len(data) {
-				return false
-			}
-			label := int(data[0])
-			data = data[1+label:]
-			if label == 0 {
-				break
-			}
-		}
-		if len(data) < 10 {
-			return false
-		}
-		rdata := int(binary.BigEndian.Uint16(data[8:]))
-		if len(data) < 10+rdata {
-			return false
-		}
-		data = data[10+rdata:]
-	}
-	return true
-}
-
-// FuzzFindResolver holds the contract's reading of names against Namehash.
-func FuzzFindResolver(f *testing.F) {
-	w := newWorld(f)
-	for _, name := range []string{"", "eth", "alice.eth", "x.y.alice.eth", "🚀.eth"} {
-		f.Add(w.wire(name))
-	}
-	f.Add([]byte{3, 'a', '.', 'b', 0})
-	f.Add([]byte{1, 'a', 0, 0})
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		if len(wire) > 1024 || bytes.ContainsAny(wire, ".[") {
-			return // a dot within a label has no dotted form; brackets are for hashed labels
-		}
-		call, err := Pack(UniversalResolver, "findResolver(bytes)", wire)
-		if err != nil {
-			t.Fatal(err)
-		}
-		output, reverted, err := w.Call(t.Context(), w.UniversalResolver, call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name, nameErr := dottedName(wire)
-		if reverted != (nameErr != nil) {
-			t.Fatalf("%x: reverted %v, but %v", wire, reverted, nameErr)
-		}
-		if reverted {
-			return
-		}
-		values, err := Unpack(UniversalResolver, "findResolver(bytes)", output)
-		if err != nil || common.Hash(values[1].([32]byte)) != Namehash(name) {
-			t.Errorf("%q: %v, %v", name, values, err)
-		}
-		again, err := WireName(name)
-		if err != nil || !bytes.Equal(again, wire) {
-			t.Errorf("%x became %x, %v", wire, again, err)
-		}
-	})
 }

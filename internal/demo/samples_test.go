@@ -40,7 +40,7 @@ func TestSamplesAreWellFormed(t *testing.T) {
 
 // TestSamplesAreOnTheChain looks for the wanted RRsets where dens will.
 func TestSamplesAreOnTheChain(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	found := 0
 	for _, s := range zoneSamples() {
 		zone := strings.Join(tail(strings.Split(s.Name, "."), 2), ".")

@@ -7,7 +7,7 @@ import (
 )
 
 func TestUpstream(t *testing.T) {
-	w := newWorld(t)
+	w := reading(t)
 	tests := []struct {
 		name      string
 		rrtype    uint16

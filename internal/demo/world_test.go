@@ -2,19 +2,21 @@ package demo
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/rpc"
 )
 
 // world is a demo chain and a small client to it that follows off-chain look-ups.
@@ -27,6 +29,7 @@ type world struct {
 	tamper func(response []byte) []byte
 }
 
+// newWorld starts a chain that the test may change.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	c, err := Start(t.Context(), Config{Period: -1})
@@ -38,6 +41,32 @@ func newWorld(t testing.TB) *world {
 			t.Errorf("close: %v", err)
 		}
 	})
+	return &world{Chain: c, t: t}
+}
+
+// shared is one chain for all tests that only read.
+var shared = sync.OnceValues(func() (*Chain, error) { return Start(context.Background(), Config{Period: -1}) })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	c, err := shared()
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "shared chain:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// reading returns the shared chain.
+func reading(t testing.TB) *world {
+	t.Helper()
+	c, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &world{Chain: c, t: t}
 }
 
@@ -280,16 +309,4 @@ func TestWorldIsReadyInTime(t *testing.T) {
 	if err := w.Apply(t.Context(), Tx{}); err == nil {
 		t.Error("a transaction was made on a closed chain")
 	}
-}
-
-// callAs is Call with a sender.
-func (w *world) callAs(t *testing.T, from, to common.Address, data []byte) (output []byte, reverted bool, err error) {
-	var result hexutil.Bytes
-	message := map[string]any{"from": from, "to": to, "data": hexutil.Bytes(data)}
-	err = w.Client().CallContext(t.Context(), &result, "eth_call", message, "latest")
-	var revert rpc.DataError
-	if errors.As(err, &revert) {
-		return nil, true, nil
-	}
-	return result, false, err
 }
