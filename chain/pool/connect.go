@@ -52,7 +52,7 @@ func (e *Endpoint) connectFailed(ctx context.Context, err error, why purpose) er
 		return &failure{kind: chain.ErrTimeout, text: "cancelled"}
 	}
 	safe := e.fail(nil, err, why == forCall)
-	if errors.Is(safe, chain.ErrWrongChain) {
+	if why != forProbe && errors.Is(safe, chain.ErrWrongChain) { // a probe ends in probed anyway
 		now := time.Now()
 		if opened, _ := e.health.probed(false, now, now); opened {
 			e.opened(safe)

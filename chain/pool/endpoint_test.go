@@ -156,9 +156,9 @@ func TestOutputs(t *testing.T) {
 				}
 				return tt.reply
 			})
-			e := endpoint(t, n.URL())
+			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Timeout = 5 * time.Second })
 			for _, batch := range [][]chain.Msg{msgs("bad"), msgs("good", "bad")} {
-				outputs, err := e.CallAt(within(t, 2*time.Second), batch, n.Head())
+				outputs, err := e.CallAt(within(t, 5*time.Second), batch, n.Head())
 				if tt.err != nil {
 					if !errors.Is(err, tt.err) {
 						t.Errorf("error %v, want %v", err, tt.err)

@@ -141,6 +141,9 @@ func dialWS(ctx context.Context, addr address, cfg EndpointConfig) (*link, error
 		target.User = nil
 	}
 	conn, resp, err := dialer.DialContext(ctx, target.String(), header)
+	if gate != nil && gate.over.Load() { // what was being read then tells something else
+		return nil, fmt.Errorf("%w: handshake too long", chain.ErrLimit)
+	}
 	if err != nil {
 		return nil, handshakeError(resp, err)
 	}
@@ -167,6 +170,7 @@ type handshakeConn struct {
 	net.Conn
 	left int // owned by the one reader
 	open atomic.Bool
+	over atomic.Bool
 }
 
 func (c *handshakeConn) Read(p []byte) (int, error) {
@@ -174,6 +178,7 @@ func (c *handshakeConn) Read(p []byte) (int, error) {
 		return c.Conn.Read(p)
 	}
 	if c.left <= 0 {
+		c.over.Store(true)
 		return 0, fmt.Errorf("%w: handshake too long", chain.ErrLimit)
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])

@@ -3,6 +3,7 @@
 package rpctest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -188,6 +189,11 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.requests++
 	n.mu.Unlock()
 	if intercept != nil {
+		body, err := io.ReadAll(r.Body) // or the server would not notice that the client left
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		intercept(w, r)
 		return
 	}
