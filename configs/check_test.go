@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestProblems names, for each mistake, the lines that a user sees.
@@ -64,6 +65,20 @@ func TestProblems(t *testing.T) {
 		{"forwards to itself", "resolve: { forward: [127.0.0.1] }\n", []string{`resolve.forward: found 127.0.0.1 (element 0), where dens itself listens, expected another server`}},
 		{"forwards to itself by any", "listen: { dns: [':53'] }\nresolve: { zones: [{ zone: a.example, forward: [127.0.0.53] }] }\n", []string{`resolve.zones[0].forward: found 127.0.0.53 (element 0)`}},
 		{"nobody resolves host names", "resolve: { forward: ['tls://dns.example'] }\n", []string{`resolve.bootstrap: found no address`}},
+		{"host names of a zone's upstreams alone", "chains: { own: { id: 1, trust: single, rpc: [http://127.0.0.1:8545] } }\nnames: []\nresolve: { forward: [], zones: [{ zone: a.example, forward: ['tls://dns.example'] }] }\n", []string{`dens.yaml:3: resolve.bootstrap: found no address`}},
+		{"host names of backends alone", "resolve: { forward: [] }\n", []string{`resolve.bootstrap: found no address`}},
+		{"bootstrap by name", "resolve: { bootstrap: [dns.example] }\n", []string{`resolve.bootstrap[0]: found "dns.example", expected the IP address of a plain DNS server`}},
+		{"bootstrap is dens itself", "resolve: { bootstrap: ['[::1]:53'] }\n", []string{`resolve.bootstrap[0]: found [::1]:53, where dens itself listens`}},
+		{"operator of two words", "chains: { a: { id: 1, trust: single, rpc: [{ url: 'https://a.example.com', operator: 'a b' }] } }\nnames: []\n", []string{`chains.a.rpc[0].operator: found "a b", expected a name of letters`}},
+		{"backend without URL", "chains: { a: { id: 1, trust: single, rpc: [{ rate: 5 }] } }\nnames: []\n", []string{`chains.a.rpc[0]: found no url, expected a url`}},
+		{"backend's port", "chains: { a: { id: 1, trust: single, rpc: ['https://a.example.com:99999/KEY'] } }\nnames: []\n", []string{`chains.a.rpc[0]: found "https://a.example.com:99999/...", expected a URL`}},
+		{"socket's path", "chains: { a: { id: 1, trust: single, rpc: [/run/] } }\nnames: []\n", []string{`chains.a.rpc[0]: found "/run/", expected the path of an IPC socket`}},
+		{"list for a word", "log: { level: [info], format: { a: b } }\n", []string{`log.level: found a list, expected debug or info`, `log.format: found a mapping, expected text or json`}},
+		{"long text", "log: { level: " + strings.Repeat("ä", 60) + " }\n", []string{strings.Repeat("ä", 40) + `...", expected debug`}},
+		{"chaos too long", "chaos: { version: " + strings.Repeat("v", 256) + " }\n", []string{`chaos.version: found 256 bytes, expected at most 255`}},
+		{"too many elements", "access: { allow: [" + strings.Repeat("any,", 1001) + "] }\n", []string{`access.allow: found 1001 elements, expected at most 1000`}},
+		{"alias that is ICANN's", "names:\n  - { zone: eth, chain: ethereum, aliases: [org] }\n", []string{`names[0].aliases[0]: found "org", expected an alias`}},
+		{"a key that is a list", "log: { [a]: b }\n", []string{`log: found a key that is no word, expected a word`}},
 		{"variable missing", "chains: { ethereum: { id: 1, rpc: ['https://a.example.com/${NONE}'] } }\n", []string{`dens.yaml:1: chains.ethereum.rpc[0]: found ${NONE}, which is not set, expected an environment variable of that name`}},
 		{"variable unclosed", "tls: { cert: '${NONE' }\n", []string{`tls.cert: found "${NONE", expected ${NAME} for a variable, or $${ for ${ itself`}},
 		{"variable in what is shown", "names:\n  - { zone: '${KEY}', chain: ethereum }\n", []string{`names[0].zone: found "${KEY}", expected a domain name`}},
@@ -113,6 +128,42 @@ func TestManyProblemsAreBounded(t *testing.T) {
 	_, err := Parse("dens.yaml", []byte("listen: { dns: ["+strings.Repeat("x,", 900)+"] }\n"), nil)
 	if err == nil || !strings.Contains(err.Error(), "and 850 more problems") {
 		t.Errorf("got %.200v", err)
+	}
+}
+
+// TestWhatIsEnough has files that look short of something and are not.
+func TestWhatIsEnough(t *testing.T) {
+	for name, text := range map[string]string{
+		"only on-chain names, own node":     "chains: { own: { id: 1, trust: single, rpc: [/run/geth.ipc, 'http://127.0.0.1:8545', 'unix:///run/x.ipc'] } }\nnames: [{ zone: eth, chain: own }]\nresolve: { forward: [] }\n",
+		"upstream by name, with bootstrap":  "resolve: { forward: ['tls://dns.example'], bootstrap: [192.0.2.53, '[2001:db8::1]:5353'] }\n",
+		"single ignores quorum":             "chains: { ethereum: { id: 1, trust: single, quorum: 5, rpc: [https://a.example.com] } }\n",
+		"ICANN, on purpose":                 "names: [{ zone: box, chain: ethereum, override_icann: true }]\n",
+		"a name below an alias's domain":    "names: [{ zone: base.eth, chain: ethereum, ttl: 1m }, { zone: eth, chain: ethereum }]\n",
+		"addresses, networks and words":     "access: { allow: [192.0.2.1, '2001:db8::/32', any, '::ffff:10.0.0.1'] }\n",
+		"ports that the system picks":       "listen: { dns: ['127.0.0.1:0', '127.0.0.1:0'], http: '127.0.0.1:0' }\n",
+		"addresses without port, all of it": "listen: { dns: [127.0.0.1, '::1', ':5353'], http: 127.0.0.1 }\n",
+		"off":                               "listen: { http: '' }\ncache: { stale: 0 }\nchains: { ethereum: { id: 1, max_head_age: 0, trust: single, rpc: [https://a.example.com] } }\n",
+	} {
+		if _, err := Parse("dens.yaml", []byte(text), nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestDefaultsOfWhatAFileGives(t *testing.T) {
+	cfg, err := Parse("dens.yaml", []byte("listen: { dns: [127.0.0.1, ':5353'] }\nchains: { own: { id: 1, trust: single, rpc: [/run/geth.ipc] } }\nnames: [{ zone: Eth, chain: own }]\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, c := cfg.Names[0], cfg.Chains["own"]
+	if n.Zone != "eth." || n.System != "ens" || n.Registry != mainnetRegistry || !n.UniversalResolver.IsZero() || n.TTL != 300*time.Second {
+		t.Errorf("name: %+v", n)
+	}
+	if len(cfg.Chains) != 1 || c.MaxHeadAge != 5*time.Minute || c.BlockTime != 12*time.Second || c.CCIP.Timeout != 5*time.Second || c.CCIP.AllowHTTP || c.CCIP.AllowPrivate {
+		t.Errorf("chain: %+v", c)
+	}
+	if got := fmt.Sprint(cfg.Listen.DNS, cfg.Listen.HTTP); got != "[127.0.0.1:53 [::]:5353] 127.0.0.1:8053" {
+		t.Errorf("listen: %s", got)
 	}
 }
 

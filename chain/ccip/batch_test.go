@@ -20,7 +20,7 @@ func batchStep(urls []string, elements ...element) func() ([]string, []byte) {
 func TestBatch(t *testing.T) {
 	g := newGateway(t, answers)
 	sender := common.Address{9}
-	plain := Config{AllowHTTP: true}
+	plain := Config{AllowHTTP: true, AllowPrivate: true}
 	out := ask(t, plain, batchStep([]string{batchGateway, g.get("unused")},
 		element{sender, []string{g.get("ok")}, []byte("a")},
 		element{sender, []string{g.get("404"), g.get("unused")}, []byte("b")},
@@ -79,10 +79,10 @@ func TestEmptyBatch(t *testing.T) {
 
 func TestGatewayAfterTheBatchIsAFallback(t *testing.T) {
 	g := newGateway(t, answers)
-	if out := ask(t, Config{AllowHTTP: true}, step("no query", batchGateway, g.post("ok"))); string(out.Data) != "re:no query" {
+	if out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("no query", batchGateway, g.post("ok"))); string(out.Data) != "re:no query" {
 		t.Errorf("%q, %v", out.Data, out.Err)
 	}
-	if out := ask(t, Config{AllowHTTP: true}, step("no query", batchGateway)); !errors.Is(out.Err, chain.ErrMalformed) {
+	if out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("no query", batchGateway)); !errors.Is(out.Err, chain.ErrMalformed) {
 		t.Errorf("%q, %v", out.Data, out.Err)
 	}
 }
@@ -90,16 +90,16 @@ func TestGatewayAfterTheBatchIsAFallback(t *testing.T) {
 func TestBatchBounds(t *testing.T) {
 	g := newGateway(t, answers)
 	one := element{Urls: []string{g.get("ok")}, Data: []byte("x")}
-	if out := ask(t, Config{AllowHTTP: true}, batchStep([]string{batchGateway}, slices.Repeat([]element{one}, maxBatch)...)); out.Err != nil {
+	if out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, batchStep([]string{batchGateway}, slices.Repeat([]element{one}, maxBatch)...)); out.Err != nil {
 		t.Errorf("a full batch: %v", out.Err)
 	}
-	if out := ask(t, Config{AllowHTTP: true}, batchStep([]string{batchGateway}, slices.Repeat([]element{one}, maxBatch+1)...)); !errors.Is(out.Err, chain.ErrLimit) {
+	if out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, batchStep([]string{batchGateway}, slices.Repeat([]element{one}, maxBatch+1)...)); !errors.Is(out.Err, chain.ErrLimit) {
 		t.Errorf("a batch over the bound: %v", out.Err)
 	}
 	// Batches within batches, three deep and one more.
 	nested := query(one)
 	for depth := 1; depth <= 4; depth++ {
-		out := ask(t, Config{AllowHTTP: true}, step(string(nested), batchGateway))
+		out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step(string(nested), batchGateway))
 		for data, d := out.Data, 1; out.Err == nil && d <= depth; d++ {
 			f, r := unpackBatch(t, data)
 			if f[0] != (d == 3 && depth == 4) {
@@ -125,7 +125,7 @@ func TestAmplification(t *testing.T) {
 	elements := slices.Repeat([]element{{Urls: bad, Data: []byte("x")}}, maxBatch)
 	inner := &fakeChain{contracts: map[common.Address]contract{self: asks(t, self, batchStep([]string{batchGateway}, elements...))}}
 	msgs := slices.Repeat([]chain.Msg{{To: self, Data: []byte("call")}}, chain.MaxMsgs)
-	result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), chain.Call{Msgs: msgs})
+	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), chain.Call{Msgs: msgs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestMalformedLookups(t *testing.T) {
 	}
 	for name, data := range tests {
 		inner := &fakeChain{contracts: map[common.Address]contract{self: func([]byte) chain.Output { return chain.Output{Data: data, Reverted: true} }}}
-		result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), chain.Call{Msgs: []chain.Msg{{To: self, Data: []byte("call")}}})
+		result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), chain.Call{Msgs: []chain.Msg{{To: self, Data: []byte("call")}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestExtraDataIsCounted(t *testing.T) {
 		return offchain(self, []string{g.get("ok")}, nil, "back", make([]byte, maxData/4-1000))
 	}}}
 	msgs := slices.Repeat([]chain.Msg{{To: self, Data: []byte("call")}}, 8)
-	result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), chain.Call{Msgs: msgs})
+	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), chain.Call{Msgs: msgs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -38,15 +39,18 @@ const (
 
 // Config says how gateways are reached.
 type Config struct {
-	// Dial opens connections to gateways, and carries the address policy: unless the configuration allows
-	// private gateways, it must refuse any address that is not public, after it resolved the host's name
-	// (dens/internal/dial does). ccip itself looks at schemes only. Without Dial, every look-up fails.
+	// Dial opens connections to gateways, and carries the address policy: unless AllowPrivate is set, it
+	// must refuse any address that is not public, after it resolved the host's name and before it connects
+	// (dens/internal/dial does). Without Dial, every look-up fails.
 	Dial      chain.Dialer
-	AllowHTTP bool          // gateways without TLS; false
-	Timeout   time.Duration // for one gateway's whole answer, redirects included; 5 s
-	Total     time.Duration // for all gateways of one Call; 20 s
-	InFlight  int           // HTTP requests under way in all; 128
-	TLS       *tls.Config   // nil: the system's certificate authorities
+	AllowHTTP bool // gateways without TLS; false
+	// AllowPrivate is the second lock behind Dial: without it, a connection that leads to a loopback,
+	// private or link-local address is closed before anything is sent; false.
+	AllowPrivate bool
+	Timeout      time.Duration // for one gateway's whole answer, redirects included; 5 s
+	Total        time.Duration // for all gateways of one Call; 20 s
+	InFlight     int           // HTTP requests under way in all; 128
+	TLS          *tls.Config   // nil: the system's certificate authorities
 }
 
 func (c Config) withDefaults() Config {
@@ -82,7 +86,7 @@ func New(inner chain.Caller, cfg Config) *Caller {
 	c.client = &http.Client{
 		Transport: &http.Transport{
 			// No Proxy: a proxy from the environment would look up host names on its own.
-			DialContext:            cfg.Dial,
+			DialContext:            c.dial,
 			TLSClientConfig:        cfg.TLS.Clone(), // the transport changes it
 			TLSHandshakeTimeout:    cfg.Timeout,
 			ForceAttemptHTTP2:      true,
@@ -95,6 +99,21 @@ func New(inner chain.Caller, cfg Config) *Caller {
 		CheckRedirect: c.checkRedirect,
 	}
 	return c
+}
+
+func (c *Caller) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.cfg.Dial(ctx, network, address)
+	if err != nil || c.cfg.AllowPrivate || isPublic(conn.RemoteAddr()) {
+		return conn, err
+	}
+	conn.Close()
+	return nil, errPrivate
+}
+
+func isPublic(remote net.Addr) bool {
+	a, err := netip.ParseAddrPort(remote.String())
+	ip := a.Addr().Unmap()
+	return err == nil && ip.IsGlobalUnicast() && !ip.IsPrivate() // loopback and link-local are not global
 }
 
 // Close closes idle connections to gateways. It does not close the inner Caller.

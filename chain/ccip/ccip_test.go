@@ -25,7 +25,7 @@ import (
 
 func TestGatewaysInTheirOrder(t *testing.T) {
 	g := newGateway(t, answers)
-	plain := Config{AllowHTTP: true, Timeout: 300 * time.Millisecond}
+	plain := Config{AllowHTTP: true, AllowPrivate: true, Timeout: 300 * time.Millisecond}
 	tests := []struct {
 		name string
 		urls []string
@@ -71,14 +71,14 @@ func TestGatewaysInTheirOrder(t *testing.T) {
 func TestBadBodies(t *testing.T) {
 	g := newGateway(t, answers)
 	for _, kind := range []string{"garbage", "empty", "null", "number", "nohex", "odd", "bare", "list", "twice", "cased", "tail", "deep", "huge"} {
-		out := ask(t, Config{AllowHTTP: true}, step("q", g.get(kind)))
+		out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("q", g.get(kind)))
 		if out.Err == nil || !errors.Is(out.Err, chain.ErrGateway) {
 			t.Errorf("%s: got %q, %v", kind, out.Data, out.Err)
 		}
 		if want := chain.ErrMalformed; kind != "huge" && !errors.Is(out.Err, want) || kind == "huge" && !errors.Is(out.Err, chain.ErrLimit) {
 			t.Errorf("%s: %v", kind, out.Err)
 		}
-		if out := ask(t, Config{AllowHTTP: true}, step("q", g.get(kind), g.get("ok"))); string(out.Data) != "re:q" {
+		if out := ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("q", g.get(kind), g.get("ok"))); string(out.Data) != "re:q" {
 			t.Errorf("%s: the next gateway was not asked: %v", kind, out.Err)
 		}
 	}
@@ -93,8 +93,8 @@ func TestRequestIsAsSpecified(t *testing.T) {
 		reply(w, "x")
 	}))
 	defer server.Close()
-	ask(t, Config{AllowHTTP: true}, step("\xAB\xCD", server.URL+"/{sender}/{data}.json?again={data}"))
-	ask(t, Config{AllowHTTP: true}, step("\xAB\xCD", server.URL+"/{sender}"))
+	ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("\xAB\xCD", server.URL+"/{sender}/{data}.json?again={data}"))
+	ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("\xAB\xCD", server.URL+"/{sender}"))
 	const sender = "0x00000000000000000000000000000000000000c0"
 	want := []string{
 		"GET /" + sender + "/0xabcd.json?again=0xabcd dens ",
@@ -107,7 +107,7 @@ func TestRequestIsAsSpecified(t *testing.T) {
 
 func TestNestedLookups(t *testing.T) {
 	g := newGateway(t, answers)
-	plain := Config{AllowHTTP: true}
+	plain := Config{AllowHTTP: true, AllowPrivate: true}
 	var steps []func() ([]string, []byte)
 	for n := 1; n <= 6; n++ {
 		steps = append(steps, step(fmt.Sprint(n), g.get("ok")))
@@ -150,7 +150,7 @@ func TestOneCallForAllCallbacks(t *testing.T) {
 	for n := byte(1); n <= 8; n++ {
 		msgs = append(msgs, chain.Msg{To: addr(n), Data: []byte("call")})
 	}
-	result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), chain.Call{Msgs: msgs})
+	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), chain.Call{Msgs: msgs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestTrustIsThatOfTheWeakerCall(t *testing.T) {
 			}
 		},
 	}
-	result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), chain.Call{Msgs: []chain.Msg{{To: self, Data: []byte("call")}}})
+	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), chain.Call{Msgs: []chain.Msg{{To: self, Data: []byte("call")}}})
 	if err != nil || result.Trust != chain.Single || !slices.Equal(result.Backends, []string{"one", "two", "three"}) {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -228,7 +228,7 @@ func TestFailuresOfTheChain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		inner := &fakeChain{contracts: map[common.Address]contract{self: asks(t, self, step("a", g.get("ok")))}, fail: tt.fail, change: tt.change}
-		if _, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(t.Context(), call); !errors.Is(err, tt.want) {
+		if _, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(t.Context(), call); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -240,7 +240,7 @@ func TestSlowGatewayLeavesTimeForCallbacks(t *testing.T) {
 	inner := &fakeChain{contracts: map[common.Address]contract{slow: asks(t, slow, step("a", g.get("hang"))), quick: asks(t, quick, step("b", g.get("ok")))}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	result, err := newCaller(t, inner, Config{AllowHTTP: true}).Call(ctx, chain.Call{Msgs: []chain.Msg{{To: slow, Data: []byte("call")}, {To: quick, Data: []byte("call")}}})
+	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(ctx, chain.Call{Msgs: []chain.Msg{{To: slow, Data: []byte("call")}, {To: quick, Data: []byte("call")}}})
 	if err != nil || !errors.Is(result.Outputs[0].Err, chain.ErrGateway) || string(result.Outputs[1].Data) != "re:b" {
 		t.Errorf("%+v, %v", result.Outputs, err)
 	}
@@ -254,10 +254,10 @@ func TestTLS(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
 	port := portOf(t, server)
-	if out := ask(t, Config{TLS: &tls.Config{RootCAs: pool}}, step("q", "https://Example.com:"+port+"/{data}")); string(out.Data) != "sealed" || !slices.Equal(out.Gateways, []string{"example.com"}) {
+	if out := ask(t, Config{AllowPrivate: true, TLS: &tls.Config{RootCAs: pool}}, step("q", "https://Example.com:"+port+"/{data}")); string(out.Data) != "sealed" || !slices.Equal(out.Gateways, []string{"example.com"}) {
 		t.Errorf("got %+v", out)
 	}
-	for name, cfg := range map[string]Config{"unknown authority": {}, "other name": {TLS: &tls.Config{RootCAs: pool}}} {
+	for name, cfg := range map[string]Config{"unknown authority": {AllowPrivate: true}, "other name": {AllowPrivate: true, TLS: &tls.Config{RootCAs: pool}}} {
 		host := map[string]string{"unknown authority": "example.com", "other name": "example.org"}[name]
 		if out := ask(t, cfg, step("q", "https://"+host+":"+port+"/{data}")); out.Err == nil {
 			t.Errorf("%s: got %q", name, out.Data)
@@ -275,7 +275,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	ask(t, Config{AllowHTTP: true}, step("1", server.URL), step("2", server.URL), step("3", server.URL))
+	ask(t, Config{AllowHTTP: true, AllowPrivate: true}, step("1", server.URL), step("2", server.URL), step("3", server.URL))
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections for three look-ups", n)
 	}

@@ -18,6 +18,7 @@ import (
 
 var (
 	errScheme    = errors.New("the URL is not https")
+	errPrivate   = errors.New("the gateway is not at a public address")
 	errURL       = errors.New("not a URL of a gateway")
 	errNoURL     = errors.New("the contract names no gateway")
 	errRedirects = fmt.Errorf("%w: too many redirects", chain.ErrLimit)

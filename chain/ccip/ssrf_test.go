@@ -2,6 +2,7 @@ package ccip
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +50,7 @@ func TestPrivateAddressesAreNotReached(t *testing.T) {
 		"loop.example": {"127.0.0.1"}, "loop6.example": {"::1"}, "lan.example": {"192.168.0.1"}, "meta.example": {"169.254.169.254"}, "localhost": {"127.0.0.1"},
 		"mapped.example": {"::ffff:127.0.0.1"}, "nat64.example": {"64:ff9b::7f00:1"},
 	})
-	cfg := Config{AllowHTTP: true, Dial: dial.New(dial.Config{Lookup: lookup, Allow: dial.Public}).DialContext}
+	cfg := Config{AllowHTTP: true, AllowPrivate: true, Dial: dial.New(dial.Config{Lookup: lookup, Allow: dial.Public}).DialContext}
 	for _, host := range []string{"127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]", "[::]", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
 		"[fd00:ec2::254]", "100.64.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost",
 		"loop.example", "loop6.example", "lan.example", "meta.example", "mapped.example", "nat64.example"} {
@@ -121,7 +122,7 @@ func TestRedirects(t *testing.T) {
 		}
 		return dial.Public(a)
 	}})
-	cfg := Config{AllowHTTP: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	cfg := Config{AllowHTTP: true, AllowPrivate: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == "gw.example:80" {
 			return open()(ctx, network, "127.0.0.1:"+portOf(t, public)) // stands for a server out on the internet
 		}
@@ -142,7 +143,7 @@ func TestRedirects(t *testing.T) {
 	// Without AllowHTTP a redirect must not lead from https to http.
 	sealed := httptest.NewTLSServer(http.RedirectHandler("http://gw.example/ok", http.StatusFound))
 	defer sealed.Close()
-	strict := Config{Dial: open(), TLS: sealed.Client().Transport.(*http.Transport).TLSClientConfig}
+	strict := Config{AllowPrivate: true, Dial: open(), TLS: sealed.Client().Transport.(*http.Transport).TLSClientConfig}
 	if out := ask(t, strict, step("q", "https://example.com:"+portOf(t, sealed)+"/")); out.Err == nil || !strings.Contains(out.Err.Error(), "not https") {
 		t.Errorf("to http: %q, %v", out.Data, out.Err)
 	}
@@ -158,7 +159,7 @@ func TestRebinding(t *testing.T) {
 	defer private.Close()
 	// 127.0.0.3 stands for a public address: nobody listens there, and the policy below allows it.
 	lookup, n := names(map[string][]string{"rebind.example": {"127.0.0.3", "127.0.0.1"}})
-	cfg := Config{AllowHTTP: true, Dial: dial.New(dial.Config{Lookup: lookup, Allow: func(a netip.Addr) error {
+	cfg := Config{AllowHTTP: true, AllowPrivate: true, Dial: dial.New(dial.Config{Lookup: lookup, Allow: func(a netip.Addr) error {
 		if a == netip.MustParseAddr("127.0.0.3") {
 			return nil
 		}
@@ -173,9 +174,27 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
+// TestSecondLock has a dialer without an address policy.
+func TestSecondLock(t *testing.T) {
+	g := newGateway(t, answers)
+	out := ask(t, Config{AllowHTTP: true}, step("q", g.get("ok"), "http://gw.example:"+portOf(t, g.Server)+"/"))
+	if out.Err == nil || !errors.Is(out.Err, errPrivate) || len(g.log()) != 0 {
+		t.Errorf("got %q, %v; the gateway saw %q", out.Data, out.Err, g.log())
+	}
+	for address, want := range map[string]bool{"1.1.1.1:443": true, "[2606:4700::1]:443": true, "10.0.0.1:443": false, "[::ffff:10.0.0.1]:443": false,
+		"[::1]:443": false, "169.254.169.254:80": false, "[fe80::1%eth0]:443": false, "[fd00::1]:443": false, "0.0.0.0:80": false} {
+		if a := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address)); isPublic(a) != want {
+			t.Errorf("isPublic(%s) = %v", a, !want)
+		}
+	}
+	if isPublic(&net.UnixAddr{Name: "/run/x", Net: "unix"}) {
+		t.Error("a Unix socket is public")
+	}
+}
+
 func TestWithoutDialerNothingIsReached(t *testing.T) {
 	g := newGateway(t, answers)
-	c := New(&fakeChain{}, Config{AllowHTTP: true})
+	c := New(&fakeChain{}, Config{AllowHTTP: true, AllowPrivate: true})
 	defer c.Close()
 	f := &fetcher{caller: c, budget: newBudget(), slots: make(chan struct{}, 1)}
 	if data, _, err := f.lookup(t.Context(), request{urls: []string{g.get("ok")}}, 0); err == nil {
