@@ -67,15 +67,15 @@ func (e *Endpoint) fresh() time.Duration {
 	return e.cfg.BlockInterval + e.cfg.BlockInterval/2
 }
 
-// HashAt returns the hash of the backend's block of that number, from memory if possible.
-// chain.ErrUnknownBlock means that there is none.
-func (e *Endpoint) HashAt(ctx context.Context, number uint64) (common.Hash, error) {
+// BlockAt returns the backend's block of that number, from memory if possible. chain.ErrUnknownBlock
+// means that there is none.
+func (e *Endpoint) BlockAt(ctx context.Context, number uint64) (chain.Head, error) {
 	e.mu.Lock()
 	block, ok := e.ring.at(number)
 	under := e.ring.head
 	e.mu.Unlock()
 	if ok {
-		return block.Hash, nil
+		return block, nil
 	}
 	type found struct{ block chain.Head }
 	shared := e.flight.DoChan("block "+strconv.FormatUint(number, 10), func() (any, error) {
@@ -94,11 +94,11 @@ func (e *Endpoint) HashAt(ctx context.Context, number uint64) (common.Hash, erro
 	select {
 	case r := <-shared:
 		if r.Err != nil {
-			return common.Hash{}, e.named(r.Err)
+			return chain.Head{}, e.named(r.Err)
 		}
-		return r.Val.(found).block.Hash, nil
+		return r.Val.(found).block, nil
 	case <-ctx.Done():
-		return common.Hash{}, e.named(&failure{kind: chain.ErrTimeout, text: "no block in time"})
+		return chain.Head{}, e.named(&failure{kind: chain.ErrTimeout, text: "no block in time"})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -127,4 +128,11 @@ func hasAny(text string, words ...string) bool {
 		}
 	}
 	return false
+}
+
+// dialTo makes every connection go to one address, as a resolver would.
+func dialTo(address string) chain.Dialer {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialAddress(ctx, network, address)
+	}
 }
