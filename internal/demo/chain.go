@@ -21,7 +21,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// closeTimeout bounds the wait for requests under way when a Chain is closed.
+// closeTimeout bounds the wait for DNS answers under way when a Chain is closed.
 const closeTimeout = 2 * time.Second
 
 // Config is the configuration of a demo chain.
@@ -134,23 +134,24 @@ func (c *Chain) contracts(signer common.Address) ([]Tx, error) {
 	return txs, failed
 }
 
-// Close stops everything. A second Close does nothing.
+// Close stops everything. A second Close does nothing. go-ethereum's servers wait for up to five seconds
+// for a client that is connected and has not asked anything yet.
 func (c *Chain) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var failed error
-	if c.Node != nil {
-		failed = c.Node.Close()
-	}
 	if c.gateway != nil {
-		failed = errors.Join(failed, c.gateway.close(ctx))
+		failed = errors.Join(failed, c.gateway.close())
 		c.gateway = nil
 	}
 	if c.upstream != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
 		failed = errors.Join(failed, c.upstream.close(ctx))
 		c.upstream = nil
+	}
+	if c.Node != nil {
+		failed = errors.Join(failed, c.Node.Close())
 	}
 	return failed
 }

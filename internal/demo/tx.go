@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	txGas      = 10_000_000 // of one transaction; below the cap of EIP-7825
+	txGas      = 16_000_000 // of one transaction; just below the cap of EIP-7825
 	maxTxBlock = 512        // transactions of one Apply
 )
 

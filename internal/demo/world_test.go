@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -303,9 +304,22 @@ func TestWorldIsReadyInTime(t *testing.T) {
 	if w.HTTPURL() == "" || w.WSURL() == "" || w.ChainID() != 1337 {
 		t.Errorf("HTTP %q, WS %q, chain %d", w.HTTPURL(), w.WSURL(), w.ChainID())
 	}
+	// Clients that are connected and silent do not hold up the end.
+	for _, address := range []string{w.DNS, strings.Split(w.GatewayURL, "/")[2]} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	begin = time.Now()
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	t.Logf("closed in %v", time.Since(begin))
 	if err := w.Apply(t.Context(), Tx{}); err == nil {
 		t.Error("a transaction was made on a closed chain")
 	}
