@@ -193,7 +193,7 @@ func TestUnknownBlock(t *testing.T) {
 	if !errors.Is(err, chain.ErrUnknownBlock) {
 		t.Errorf("call: %v", err)
 	}
-	if _, err := e.HashAt(within(t, time.Second), 1000); !errors.Is(err, chain.ErrUnknownBlock) {
+	if _, err := e.BlockAt(within(t, time.Second), 1000); !errors.Is(err, chain.ErrUnknownBlock) {
 		t.Errorf("hash: %v", err)
 	}
 	var named *chain.BackendError

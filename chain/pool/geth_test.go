@@ -117,7 +117,7 @@ func followsGeth(t *testing.T, e *Endpoint, backend *simulated.Backend, head cha
 	if known.Hash != hash || known.Number != head.Number+1 || time.Since(known.Time).Abs() > time.Minute {
 		t.Errorf("head %+v, want %s", known, hash)
 	}
-	if got, err := e.HashAt(within(t, 5*time.Second), head.Number); err != nil || got != head.Hash {
+	if got, err := e.BlockAt(within(t, 5*time.Second), head.Number); err != nil || got.Hash != head.Hash {
 		t.Errorf("the block before: %v, %v", got, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestGethReorganises(t *testing.T) {
 		}
 		eventually(t, "the other branch", func() bool { known, _ := e.Head(); return known.Hash == newest })
 		known, _ := e.Head()
-		if got, err := e.HashAt(within(t, time.Second), known.Number-2); err != nil || got == old {
+		if got, err := e.BlockAt(within(t, time.Second), known.Number-2); err != nil || got.Hash == old {
 			t.Errorf("a block of the old branch is still told: %v, %v", got, err)
 		}
 		outputs, err := e.CallAt(within(t, time.Second), []chain.Msg{{To: echoes, Data: []byte("x")}}, chain.Head{Hash: old})

@@ -74,7 +74,7 @@ func (e *Endpoint) BlockAt(ctx context.Context, number uint64) (chain.Head, erro
 	block, ok := e.ring.at(number)
 	under := e.ring.head
 	e.mu.Unlock()
-	if ok {
+	if ok && !block.Time.IsZero() { // of a parent, only the hash was told
 		return block, nil
 	}
 	type found struct{ block chain.Head }

@@ -1,0 +1,91 @@
+package quorum
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// operator is one voice: the endpoints of one operator are alternates of each other.
+type operator struct {
+	name      string
+	endpoints []Backend
+	until     atomic.Int64 // end of its demotion in Unix nanoseconds
+}
+
+func group(backends []Backend) []*operator {
+	var all []*operator
+	for _, b := range backends {
+		at := slices.IndexFunc(all, func(o *operator) bool { return o.name == b.Operator() })
+		if at < 0 {
+			all = append(all, &operator{name: b.Operator()})
+			at = len(all) - 1
+		}
+		all[at].endpoints = append(all[at].endpoints, b)
+	}
+	return all
+}
+
+// best is the endpoint to ask: usable and quick.
+func (o *operator) best() Backend {
+	return slices.MinFunc(o.endpoints, func(a, b Backend) int {
+		return cmp.Or(falseFirst(!a.Usable(), !b.Usable()), compareLatency(a, b))
+	})
+}
+
+func (o *operator) demote(d time.Duration) { o.until.Store(time.Now().Add(d).UnixNano()) }
+
+func (o *operator) demoted() bool { return time.Now().UnixNano() < o.until.Load() }
+
+// voter is an operator with the endpoint that speaks for it.
+type voter struct {
+	*operator
+	Backend
+}
+
+// Name is the operator's: the endpoint's own is in its errors.
+func (v voter) Name() string { return v.operator.name }
+
+// ranked lists one voter for each operator, the one to ask first at the front: not demoted, usable, not
+// behind the others, quick.
+func (q *Quorum) ranked() []voter {
+	const lagBound = 2 // blocks behind the best that still count as level with it
+	voters := make([]voter, len(q.operators))
+	var newest uint64
+	for i, o := range q.operators {
+		voters[i] = voter{o, o.best()}
+		if head, _ := voters[i].Head(); voters[i].Usable() && !o.demoted() {
+			newest = max(newest, head.Number)
+		}
+	}
+	lags := func(v voter) bool {
+		head, _ := v.Head()
+		return head.Number+lagBound < newest
+	}
+	slices.SortStableFunc(voters, func(a, b voter) int {
+		return cmp.Or(
+			falseFirst(!a.Usable(), !b.Usable()),
+			falseFirst(a.demoted(), b.demoted()),
+			falseFirst(lags(a), lags(b)),
+			compareLatency(a, b))
+	})
+	return voters
+}
+
+func compareLatency(a, b Backend) int {
+	x, _ := a.Latency()
+	y, _ := b.Latency()
+	return cmp.Compare(x, y)
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
