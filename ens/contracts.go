@@ -29,6 +29,7 @@ var (
 	errorUnsupported         = [4]byte{0x7b, 0x1c, 0x46, 0x1b} // UnsupportedResolverProfile(bytes4)
 	errorResolver            = [4]byte{0x95, 0xc0, 0xc7, 0x52} // ResolverError(bytes)
 	errorHTTP                = [4]byte{0x01, 0x80, 0x01, 0x52} // HttpError(uint16,string)
+	errorString              = [4]byte{0x08, 0xc3, 0x79, 0xa0} // Error(string), Solidity's own
 	errorTooLarge            = [4]byte{0x9e, 0x6a, 0x4a, 0xcc} // ResponseTooLarge(uint256), of dens's own UniversalResolver
 	errorMalformed           = [4]byte{0x1e, 0x3b, 0xc9, 0xba} // MalformedResponse(), of the same
 	errorOffchainLookup      = [4]byte{0x55, 0x6f, 0x18, 0x30} // OffchainLookup(...), EIP-3668, that nobody followed

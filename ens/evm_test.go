@@ -39,7 +39,7 @@ func (e *evmCaller) Call(ctx context.Context, c chain.Call) (chain.Result, error
 	batch := make([]rpc.BatchElem, len(c.Msgs))
 	for i, m := range c.Msgs {
 		batch[i] = rpc.BatchElem{Method: "eth_call", Result: new(hexutil.Bytes), Args: []any{
-			map[string]any{"to": m.To, "data": hexutil.Bytes(m.Data)}, map[string]any{"blockHash": c.At.Hash}}}
+			map[string]any{"to": m.To, "data": hexutil.Bytes(m.Data), "gas": hexutil.Uint64(2_000_000)}, map[string]any{"blockHash": c.At.Hash}}}
 	}
 	if err := e.client.BatchCallContext(ctx, batch); err != nil {
 		return chain.Result{}, err
@@ -66,6 +66,7 @@ func output(el rpc.BatchElem) chain.Output {
 
 // TestEVM looks names of the demo chain up in real contracts, both ways.
 func TestEVM(t *testing.T) {
+	t.Parallel()
 	demoChain, err := demo.Start(t.Context(), demo.Config{Period: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestEVM(t *testing.T) {
 	})
 	node := &evmCaller{client: demoChain.Client()}
 	dialer := net.Dialer{Timeout: time.Second}
-	caller := ccip.New(node, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true})
+	caller := ccip.New(node, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true, AllowPrivate: true})
 	t.Cleanup(caller.Close)
 	d := Deployment{Chain: "demo", ChainID: demoChain.ChainID(), Zone: "eth.", Registry: demoChain.Registry}
 	direct := New(caller, d)
@@ -132,6 +133,15 @@ func TestEVM(t *testing.T) {
 		r, err := direct.Lookup(t.Context(), tt.name, tt.kind)
 		if err != nil || !reflect.DeepEqual(r, u) {
 			t.Errorf("%s %s: registry says %+v, %v\nthe UniversalResolver %+v", tt.name, typeName(tt.kind), r, err, u)
+		}
+	}
+	// A gateway that cannot be reached is not the absence of a name, nor of a record.
+	lost := ccip.New(node, ccip.Config{})
+	for _, name := range []string{"offchain.eth.", "anna.offchain.eth.", "nobody.offchain.eth.", "_dnslink.anna.offchain.eth."} {
+		for _, deployment := range []Deployment{universal.Deployment(), direct.Deployment()} {
+			if r, err := New(lost, deployment).Lookup(t.Context(), name, dns.TypeA); !errors.Is(err, chain.ErrGateway) {
+				t.Errorf("%s without a gateway: got %s, %v", name, describe(r), err)
+			}
 		}
 	}
 	// Resolvers that mean harm: an error, and bytes that are no records of the name for package onchain to

@@ -86,6 +86,11 @@ func TestFailures(t *testing.T) {
 				return c.plain(call)
 			}
 		}, chain.ErrGateway, ""},
+		{"gateway that is lost for one record", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) { c.lost = "dnsRecord" }, chain.ErrGateway, ""},
+		{"gateway that is lost for a record that does not matter", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) { c.lost = "text" }, nil,
+			"exists in wild.eth. sub.wild.eth./A:1 " + ipfsPath},
+		{"gateway that is lost for one record at the apex", "wild.eth.", dns.TypeAAAA, func(_ *world, _, c *contract) { c.lost = "contenthash" }, chain.ErrGateway, ""},
+		{"gateway that is lost for a DNSLink", "_dnslink.sub.wild.eth.", dns.TypeTXT, func(_ *world, _, c *contract) { c.lost = "contenthash" }, chain.ErrGateway, ""},
 		{"output that could not be had", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) { c.all = on("dnsRecord", reply{err: chain.ErrLimit}) }, chain.ErrLimit, ""},
 		{"RRset is garbage", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) { c.all = on("dnsRecord", garbage) }, names.ErrMalformed, ""},
 		{"RRset of 64 KiB", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {

@@ -114,6 +114,7 @@ type contract struct {
 	says     func(name string, call []byte) reply // of an extended resolver
 	all      func(call []byte) *reply             // for misbehaviour
 	gateways []string
+	lost     string // a method whose look-ups fail on the way: in a batch that is an Error(string)
 }
 
 func (w *world) newContract() *contract {
@@ -234,6 +235,9 @@ func (c *contract) call(data []byte) reply {
 		if err != nil {
 			return reply{reverted: true}
 		}
+		if c.lost != "" && isMethod(args[1].([]byte), c.lost) {
+			return reply{err: errLost}
+		}
 		r := c.says(presentation(args[0].([]byte)), args[1].([]byte))
 		if !r.reverted && r.err == nil {
 			r.data, _ = abi.Arguments{{Type: wired.Methods["contenthash"].Outputs[0].Type}}.Pack(r.data)
@@ -319,7 +323,11 @@ func (w *world) run(msg chain.Msg) reply {
 		return w.universal(msg.Data)
 	}
 	if c := w.code[msg.To]; c != nil {
-		return c.call(msg.Data)
+		r := c.call(msg.Data)
+		if r.err == errLost {
+			r.err = chain.ErrGateway
+		}
+		return r
 	}
 	return reply{} // no code there: a call succeeds with nothing
 }
@@ -363,6 +371,9 @@ func (w *world) universal(data []byte) reply {
 	var gateways []string
 	for _, call := range inner[0].([][]byte) {
 		r := w.item(c, wire, call)
+		if r.err == errLost {
+			r = reverts("Error", "gateway: no route")
+		}
 		if r.err != nil {
 			return r
 		}
@@ -406,4 +417,7 @@ func (w *world) systems() map[string]*System {
 	return map[string]*System{"universal": New(w, u), "registry": New(w, d)}
 }
 
-var errFake = errors.New("fake failure")
+var (
+	errFake = errors.New("fake failure")
+	errLost = errors.New("gateway: no route")
+)

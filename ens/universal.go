@@ -52,9 +52,37 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 			}
 			views[c] = universalView(outputs[0], items)
 		}
-		return views[c], nil
+		if !views[c].doubt {
+			return views[c], nil
+		}
+		views[c], err = l.recheck(ctx, f, c, views[c])
+		return views[c], err
 	}
 	return f, nil
+}
+
+// recheck asks the resolver itself. In what a multicall returns, a look-up that failed in the batch gateway
+// may look like a revert of the contract (ENSIP-21 has both as Error(string)), and a gateway that is down
+// must not pass for the absence of a record. Asked directly, the two differ.
+func (l *lookup) recheck(ctx context.Context, f *finding, c int, v *view) (*view, error) {
+	if v.resolver == (common.Address{}) {
+		if f.at < c {
+			return v, nil // a revert of the UniversalResolver's own about a name that did not matter to it
+		}
+		v.resolver = f.resolver
+	}
+	d := &direct{lookup: l, resolvers: make([]common.Address, len(l.name.labels)), asked: make(map[target][]chain.Output)}
+	d.resolvers[c] = v.resolver
+	all := []target{{how: modeInterface, addr: v.resolver}, {c, modeExtended, v.resolver}, {c, modePlain, v.resolver}}
+	if err := d.fetch(ctx, all...); err != nil {
+		return nil, err
+	}
+	v, err := d.view(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	v.doubt = false
+	return v, nil
 }
 
 // candidates lists the ancestors whose view is fetched in the first Call.
@@ -141,7 +169,8 @@ func universalView(out chain.Output, items []item) *view {
 		case stateUnsupported:
 			return &view{state: stateAnswered, gateways: out.Gateways}
 		default:
-			return noView(stateReverted, out.Gateways)
+			v := &view{gateways: out.Gateways, doubt: r.doubt}
+			return v.none(stateReverted)
 		}
 	}
 	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
@@ -156,5 +185,10 @@ func universalView(out chain.Output, items []item) *view {
 	for i, data := range list {
 		results[i] = itemResult(data)
 	}
-	return newView(items, results, out.Gateways)
+	v := newView(items, results, out.Gateways)
+	v.resolver, err = addressAt(out.Data, wordSize)
+	if err != nil {
+		return failedView(err)
+	}
+	return v
 }

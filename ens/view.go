@@ -34,6 +34,7 @@ type result struct {
 	state state
 	data  []byte // when answered
 	err   error  // when failed
+	doubt bool   // whether reverted, or failed within a batch gateway (ENSIP-21)
 }
 
 // view is what the contracts hold under one name, as far as it was asked for.
@@ -42,6 +43,8 @@ type view struct {
 	err      error // when failed
 	results  map[key]result
 	gateways []string
+	doubt    bool           // of one of the results
+	resolver common.Address // that the UniversalResolver says it asked; zero when it does not say
 }
 
 // newView puts the results of items together. It is one of stateAnswered when the resolver had something
@@ -52,6 +55,7 @@ func newView(items []item, results []result, gateways []string) *view {
 	reverted, silent := 0, 0
 	for i, it := range items {
 		v.results[it.key] = results[i]
+		v.doubt = v.doubt || results[i].doubt
 		switch results[i].state {
 		case stateReverted:
 			reverted++
@@ -59,24 +63,25 @@ func newView(items []item, results []result, gateways []string) *view {
 			silent++
 		}
 	}
-	switch len(items) {
-	case silent:
-		return noView(stateSilent, gateways)
-	case silent + reverted:
-		return noView(stateReverted, gateways)
+	switch {
+	case silent == len(items):
+		v.none(stateSilent)
+	case silent+reverted == len(items):
+		v.none(stateReverted)
 	}
 	return v
 }
 
 func failedView(err error) *view { return &view{state: stateFailed, err: err} }
 
-// noView is that of a resolver that answered nothing. When it had asked a gateway, then the gateway's
-// data was wrong, and that must not pass for absence.
-func noView(s state, gateways []string) *view {
-	if len(gateways) == 0 {
-		return &view{state: s}
+// none makes the view that of a resolver that answered nothing. When it had asked a gateway, then the
+// gateway's data was wrong, and that must not pass for absence.
+func (v *view) none(s state) *view {
+	v.state = s
+	if len(v.gateways) > 0 {
+		v.state, v.err = stateFailed, fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway)
 	}
-	return failedView(fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway))
+	return v
 }
 
 // callResult judges what came of calling a resolver.
@@ -130,7 +135,7 @@ func revertResult(data []byte) result {
 			return revertResult(inner)
 		}
 	}
-	return result{state: stateReverted}
+	return result{state: stateReverted, doubt: selector(data) == errorString}
 }
 
 // selector returns the first four bytes of data, as far as there are so many.
