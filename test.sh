@@ -7,7 +7,6 @@
 # FUZZTIME (default 5s) is how long each fuzz target runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-unset GOFLAGS
 export GOTOOLCHAIN=${GOTOOLCHAIN:-auto}
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -43,7 +42,7 @@ fuzz() {
 	for file in $(git ls-files '*_test.go'); do
 		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
 			echo "$(dirname "$file") $target"
-			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5s}" -parallel 2 >.testbed/fuzz.log 2>&1 ||
+			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5s}" -fuzzminimizetime 1x >.testbed/fuzz.log 2>&1 ||
 				{ cat .testbed/fuzz.log; return 1; }
 		done
 	done
