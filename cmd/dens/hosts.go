@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -13,14 +12,6 @@ import (
 )
 
 var errNoServers = errors.New("no DNS server is configured that could look it up (resolve.forward or resolve.bootstrap)")
-
-// bracket puts an IPv6 address into brackets.
-func bracket(host string) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
-}
 
 // lookupHost returns the function that finds the addresses of the hosts that dens connects to. It asks r
 // and never the system's resolver, which may be dens itself.

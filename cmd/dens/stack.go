@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -85,12 +88,11 @@ func (s *stack) build(cfg *configs.Config) error {
 	}
 	// The host names of backends and gateways are those of ICANN's names: an on-chain name would need
 	// the backends to find the backends.
-	hosts, err := newRouter(routes)
-	if err != nil {
-		return err
-	}
-	if len(cfg.Resolve.Forward) == 0 {
-		hosts = bootstrap
+	var hosts resolver.Resolver = bootstrap
+	if len(cfg.Resolve.Forward) > 0 {
+		if hosts, err = newRouter(routes); err != nil {
+			return err
+		}
 	}
 	if err := s.addChains(cfg, hosts); err != nil {
 		return err
@@ -161,7 +163,7 @@ func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, ro
 	}
 	dialer := dial.New(dial.Config{Lookup: lookupHost(bootstrap)})
 	for _, zone := range zones {
-		conf := forward.Config{Dial: dialer.DialContext, Timeout: cfg.Resolve.Timeout, Log: s.log}
+		conf := forward.Config{Zone: zone.Zone, Dial: dialer.DialContext, Timeout: cfg.Resolve.Timeout, Log: s.log}
 		for _, u := range zone.Forward {
 			conf.Upstreams = append(conf.Upstreams, toUpstream(u))
 		}
@@ -231,7 +233,7 @@ func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (
 	for _, e := range c.pool.Endpoints() {
 		backends = append(backends, e)
 	}
-	if c.quorum, err = quorum.New(quorum.Config{K: conf.Quorum, Backends: backends, MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Log: log}); err != nil {
+	if c.quorum, err = quorum.New(quorum.Config{K: conf.Quorum, Backends: backends, MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Fresh: conf.BlockTime + conf.BlockTime/2, Log: log}); err != nil {
 		return c, err
 	}
 	s.closers = append(s.closers, c.quorum.Close)
@@ -275,11 +277,14 @@ func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Resolve
 
 // toUpstream translates one upstream server of the configuration.
 func toUpstream(u configs.Upstream) forward.Upstream {
-	return forward.Upstream{
+	up := forward.Upstream{
 		Protocol:   forward.Protocol(u.Scheme),
-		Addr:       fmt.Sprintf("%s:%d", bracket(u.Host), u.Port),
+		Addr:       net.JoinHostPort(u.Host, strconv.Itoa(int(u.Port))),
 		ServerName: u.ServerName,
-		URL:        u.URL,
 		Name:       u.String(),
 	}
+	if resource, err := url.Parse(u.URL); err == nil { // configs has checked it
+		up.Path = resource.RequestURI()
+	}
+	return up
 }
