@@ -32,7 +32,7 @@ func Default() *Config {
 			Stale:       24 * time.Hour,
 			MaxTTL:      24 * time.Hour,
 			NegativeTTL: 15 * time.Minute,
-			FailureTTL:  5 * time.Second,
+			FailureTTL:  2 * time.Second,
 			Prefetch:    true,
 		},
 		Chains: map[string]Chain{"ethereum": defaultChain(1,

@@ -111,7 +111,7 @@ func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Co
 	gen.cache = cache.New(d.store, gen.stack.source, cache.Config{
 		MaxTTL:      cfg.Cache.MaxTTL,
 		NegativeTTL: cfg.Cache.NegativeTTL,
-		FailureTTL:  min(cfg.Cache.FailureTTL, 2*time.Second),
+		FailureTTL:  cfg.Cache.FailureTTL,
 		Stale:       cfg.Cache.Stale,
 		NoPrefetch:  !cfg.Cache.Prefetch,
 		MaxFlights:  cfg.Listen.MaxInFlight,
