@@ -99,6 +99,21 @@ func TestFailures(t *testing.T) {
 		{"RRset over 64 KiB", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {
 			c.all = on("dnsRecord", returns("dnsRecord", bytesOf(maxRRset+1)))
 		}, names.ErrMalformed, ""},
+		{"registrar at the zone's own node", "eth.", dns.TypeSOA, func(w *world, _, _ *contract) {
+			c := w.newContract()
+			c.all = func([]byte) *reply { return &reply{reverted: true} }
+			w.register("eth", c)
+		}, nil, "exists in eth."},
+		{"garbage at the zone's own node, for a name below", "bare.eth.", dns.TypeA, func(w *world, _, _ *contract) {
+			c := w.newContract()
+			c.all = func([]byte) *reply { return &garbage }
+			w.register("eth", c)
+		}, nil, "exists in eth."},
+		{"wildcard resolver at the zone's own node", "bare.eth.", dns.TypeA, func(w *world, _, _ *contract) {
+			c := w.newWildcard()
+			c.contenthash("bare.eth", ipfsHash)
+			w.register("eth", c)
+		}, nil, "exists in eth. " + ipfsPath},
 		{"bool is 2", "none.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) {
 			c.all = on("hasDNSRecords", reply{data: common.BigToHash(big.NewInt(2)).Bytes()})
 		}, names.ErrMalformed, ""},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"dens/chain"
@@ -309,6 +310,26 @@ func TestCallsOfColdLookups(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConcurrentLookups is for the race detector.
+func TestConcurrentLookups(t *testing.T) {
+	w := sample(t)
+	systems := w.systems()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		for _, system := range systems {
+			wg.Go(func() {
+				for _, name := range []string{"www.alice.eth.", "sub.wild.eth.", "xn--3s9h.eth.", "_dnslink.alice.eth."} {
+					r, err := system.Lookup(context.Background(), name, uint16(1+i%2*15))
+					if err != nil || !r.Exists {
+						t.Errorf("%s: %+v, %v", name, r, err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
 func TestNamesThatCannotExist(t *testing.T) {

@@ -2,6 +2,7 @@ package ens
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"dens/names"
@@ -80,6 +81,9 @@ func (r *reading) read(ctx context.Context) error {
 	}
 	if !r.name.star {
 		v, err := r.look(ctx, 0)
+		if r.name.depth == 0 && errors.Is(err, names.ErrMalformed) {
+			v, err = nil, nil // a registrar may sit at the zone's own node, and the zone is there all the same
+		}
 		if err != nil {
 			return err
 		}
