@@ -131,6 +131,8 @@ func TestFailures(t *testing.T) {
 		}, nil, "exists in alice.eth. "},
 		{"content hash of a DNSLink name is garbage", "_dnslink.alice.eth.", dns.TypeTXT, func(_ *world, c, _ *contract) { c.all = on("contenthash", garbage) }, names.ErrMalformed, ""},
 		{"address is garbage", "alice.eth.", typeWallet, func(_ *world, c, _ *contract) { c.all = on("addr", garbage) }, names.ErrMalformed, ""},
+		{"address of 1 MB", "www.alice.eth.", dns.TypeA, func(_ *world, c, _ *contract) { c.all = on("addr", reply{data: make([]byte, 1<<20)}) }, names.ErrMalformed, ""},
+		{"all of the wrong length", "alice.eth.", typeWallet, func(_ *world, c, _ *contract) { c.all = on("addr0", reply{data: bytesOf(35)}) }, names.ErrMalformed, ""},
 		{"coin address is garbage", "alice.eth.", typeWallet, func(_ *world, c, _ *contract) { c.all = on("addr0", garbage) }, names.ErrMalformed, ""},
 		{"coin address over 128 bytes", "alice.eth.", typeWallet, func(_ *world, c, _ *contract) {
 			c.all = on("addr0", returns("addr0", bytesOf(maxAddress+1)))
@@ -254,6 +256,7 @@ func TestUniversalResolverFaults(t *testing.T) {
 		{"resolver reverts", resolve(reverts("ResolverError", []byte{1, 2, 3, 4})), nil, "exists in www.alice.eth."},
 		{"resolver reverts with nothing", resolve(reverts("ResolverError", []byte{})), nil, "exists in www.alice.eth."},
 		{"error of itself", resolve(reverts("ResolverError", reverts("ResolverError", []byte{1}).data)), nil, "exists in www.alice.eth."},
+		{"gateway failure of an older one", resolve(reverts("Error", "no route")), nil, "exists in www.alice.eth."},
 		{"error of an older one", resolve(reply{data: []byte{0x82, 0xc2, 0xc7, 0x28}, reverted: true}), nil, "exists in www.alice.eth."},
 	}
 	for _, tt := range tests {
