@@ -21,7 +21,7 @@ const (
 	ipfsPath    = "/ipfs/bafybeibj6lixxzqtsb45ysdjnupvqkufgdvzqbnvmhw2kf7cfkesy7r7d4"
 	ipnsHash    = "0xe5010172002408011220b5f4e1f0f0f5fb4d1e1c2c2a3f4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f"
 	swarmHash   = "0xe40101fa011b20d1de9994b4d039f6548d191eb26786769f580809256b4685ef316805265ea162"
-	arweaveHash = "0xb29910cafebabecafebabecafebabecafebabecafebabecafebabecafebabecafebabe"
+	arweaveHash = "0x90b2ca05cafebabecafebabecafebabecafebabecafebabecafebabecafebabecafebabe"
 	onionHash   = "0xbd037035336c663537716f7679757776736336786e72707079706c79337661716d376c3670636f626b6d797173696f6679657a6e667535757164"
 
 	// bitcoinScript pays to bitcoinAddress (BIP-173).
