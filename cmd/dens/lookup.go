@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
+	"dens/ens"
 	"dens/internal/wire"
 	"dens/reply"
 	"dens/resolver"
@@ -57,7 +58,8 @@ record, 3 the name does not exist, 4 no answer that can be trusted could be had.
 			defer closer()
 			found, err := lookup(ctx, ask, name, types)
 			if err != nil {
-				return err
+				fmt.Fprintf(cmd.ErrOrStderr(), "dens: %v\n", err)
+				return exitError(exitServFail)
 			}
 			if opts.json {
 				enc := json.NewEncoder(cmd.OutOrStdout())
@@ -81,8 +83,11 @@ record, 3 the name does not exist, 4 no answer that can be trusted could be had.
 
 // parseLookup reads NAME [TYPE...]. A name may be Unicode; it is sent as A-labels.
 func parseLookup(args []string) (name string, types []uint16, err error) {
-	name, err = reply.AsciiName(args[0])
-	if err != nil {
+	name = args[0]
+	if normal, err := ens.DNSName(name); err == nil {
+		name = normal // ENSIP-15 knows what people mean by emoji better than IDNA does
+	}
+	if name, err = reply.AsciiName(name); err != nil {
 		return "", nil, fmt.Errorf("%q is no name: %w", args[0], err)
 	}
 	for _, arg := range args[1:] {

@@ -8,6 +8,7 @@ import (
 
 	"dens/cache"
 	"dens/chain/pool"
+	"dens/resolver/forward"
 	"dens/web"
 )
 
@@ -127,8 +128,8 @@ func (s *stack) upstreams() []web.Upstream {
 			out = append(out, web.Upstream{
 				Zone:    f.zone,
 				Name:    u.Name,
-				State:   u.State.String(),
-				Up:      u.Up,
+				State:   string(u.State),
+				Up:      u.State != forward.Down,
 				Latency: u.RTT.Round(time.Microsecond),
 				Queries: u.Queries,
 				Errors:  u.Errors,

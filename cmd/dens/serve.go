@@ -66,7 +66,8 @@ func serve(ctx context.Context, cfg *configs.Config, log *slog.Logger, load func
 	for {
 		select {
 		case <-hangup:
-			notify(log, daemon.SdNotifyReloading)
+			// With the time systemd tells a reload from one that it asked for later (Type=notify-reload).
+			notify(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
 			if err := d.reloadFrom(ctx, load); err != nil {
 				log.Error("not reloaded, the old configuration stays in force", "error", err)
 			} else {

@@ -152,7 +152,7 @@ func (s *stack) addForwarder(conf forward.Config) (*forward.Forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, f.Close)
+	s.closers = append(s.closers, func() { f.Close() }) //nolint:errcheck // it only says that it was closed before
 	return f, nil
 }
 
