@@ -94,8 +94,12 @@ func (e *Endpoint) Name() string { return e.cfg.Name }
 // Operator is who runs the backend.
 func (e *Endpoint) Operator() string { return e.cfg.Operator }
 
-// Latency returns the smoothed latency and the 95th percentile of the last requests; zero is unknown.
-func (e *Endpoint) Latency() (typical, p95 time.Duration) { return e.health.times() }
+// Latency returns the 95th percentile of the last requests, zero if unknown, and a typical latency that
+// is made longer by calls that failed lately: it ranks backends. Status has the plain figures.
+func (e *Endpoint) Latency() (typical, p95 time.Duration) {
+	_, p95 = e.health.times()
+	return e.health.score(), p95
+}
 
 // Usable says whether requests are sent now: the circuit is closed and the backend wants them.
 func (e *Endpoint) Usable() bool {

@@ -45,6 +45,7 @@ func TestCallAtIsOneRequest(t *testing.T) {
 }
 
 func TestBatchRefused(t *testing.T) {
+	t.Parallel()
 	refusals := map[string]func(n *rpctest.Node) http.HandlerFunc{
 		"one error object": func(n *rpctest.Node) http.HandlerFunc { n.RefuseBatches(true); return nil },
 		"status 400":       onBatch(http.StatusBadRequest, "no"),
@@ -113,6 +114,7 @@ func TestBatchIsTriedAgain(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name     string
 		reply    rpctest.Reply

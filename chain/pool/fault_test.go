@@ -237,14 +237,16 @@ func TestRecovery(t *testing.T) {
 	urls := []string{n.URL(), n.WS()}
 	endpoints := make([]*Endpoint, len(urls))
 	for i, url := range urls {
-		endpoints[i] = endpoint(t, url, func(c *EndpointConfig) { c.chance = func() float64 { return 1 } })
+		endpoints[i] = endpoint(t, url, func(c *EndpointConfig) {
+			c.IdlePoll, c.chance = c.BlockInterval, func() float64 { return 1 }
+		})
 		eventually(t, "a head", func() bool { return endpoints[i].Usable() && endpoints[i].Status().Head.Number == 100 })
 	}
 	n.Close()
 	for _, e := range endpoints {
 		eventually(t, "the circuit opens", func() bool { return !e.Usable() })
 	}
-	time.Sleep(2 * time.Second) // the back-off grows
+	time.Sleep(time.Second) // the back-off grows
 	n.Restart()
 	began := time.Now()
 	for _, e := range endpoints {

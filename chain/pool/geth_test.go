@@ -67,6 +67,7 @@ func freePort(t *testing.T) int {
 
 // TestGeth: everything that is read of a real node's answers, over each transport.
 func TestGeth(t *testing.T) {
+	t.Parallel()
 	backend, urls := geth(t)
 	for _, url := range urls {
 		t.Run(transportOf(url), func(t *testing.T) {
@@ -132,6 +133,7 @@ func transportOf(url string) string {
 
 // TestGethReorganises: when the chain takes another branch, so does the endpoint.
 func TestGethReorganises(t *testing.T) {
+	t.Parallel()
 	backend, urls := geth(t)
 	for _, url := range urls[:2] {
 		e := endpoint(t, url, func(c *EndpointConfig) { c.ChainID = 1337; c.BlockInterval = 50 * time.Millisecond })
@@ -163,6 +165,7 @@ func TestGethReorganises(t *testing.T) {
 
 // TestTLS: the certificate must be for the host's name and from a known authority.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(n.ServeHTTP))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that are to fail

@@ -157,11 +157,15 @@ func (e *Endpoint) touch() {
 	}
 }
 
-// interval is how long to wait before the next poll.
-func (e *Endpoint) interval() time.Duration {
+// interval is how long to wait before the next poll; after one that failed, the next is to tell soon
+// whether the backend is gone.
+func (e *Endpoint) interval(failed bool) time.Duration {
 	every := e.cfg.BlockInterval
 	if time.Since(time.Unix(0, e.lastCall.Load())) > e.cfg.IdleAfter {
 		every = e.cfg.IdlePoll
+	}
+	if failed {
+		every = min(every, backoffFirst)
 	}
 	every = time.Duration(float64(every) * (0.9 + 0.2*e.cfg.chance()))
 	if wait, _ := e.health.blocked(time.Now()); wait > every {
@@ -177,15 +181,14 @@ func (e *Endpoint) follow() {
 			return
 		}
 	}
-	last := time.Now()
+	last, failed := time.Now(), false
 	for e.following() {
-		wait := e.interval() - time.Since(last)
-		if wait > 0 {
+		if wait := e.interval(failed) - time.Since(last); wait > 0 {
 			e.pause(wait)
 			continue
 		}
 		last = time.Now()
-		_ = e.fetch(e.ctx, forHead) // recorded where it happened; following tells what came of it
+		failed = e.fetch(e.ctx, forHead) != nil // recorded where it happened; following tells what came of it
 	}
 }
 
@@ -224,12 +227,12 @@ func (e *Endpoint) followStream() bool {
 	defer e.unlink(l) // first, or a backend that hangs would hold up Unsubscribe
 	e.subscribe.Store(int32(Yes))
 	for e.following() {
-		watchdog := time.NewTimer(3 * e.interval()) // a chain that stands still, or a dead subscription?
+		watchdog := time.NewTimer(3 * e.interval(false)) // a chain that stands still, or a dead subscription?
 		select {
 		case b := <-heads:
 			e.announced(l, b)
 		case <-watchdog.C:
-			_ = e.fetch(e.ctx, forHead) // as in follow
+			_ = e.fetch(e.ctx, forHead) // one that is not answered in time ends the link
 		case <-sub.Err():
 			e.unlink(l)
 		case <-e.wake:

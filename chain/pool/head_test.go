@@ -64,6 +64,7 @@ func TestRing(t *testing.T) {
 
 // TestHeadsBySubscription: a new block is known without asking.
 func TestHeadsBySubscription(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	e := endpoint(t, n.WS(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
 	eventually(t, "a subscription", func() bool { return e.Status().Subscribes == Yes })
@@ -103,6 +104,7 @@ func TestHeadsBySubscription(t *testing.T) {
 
 // TestHeadsByPolling: about once a block interval while there are calls, seldom when there are none.
 func TestHeadsByPolling(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	e := endpoint(t, n.URL(), func(c *EndpointConfig) {
 		c.BlockInterval, c.IdleAfter, c.IdlePoll = 50*time.Millisecond, 300*time.Millisecond, time.Hour
@@ -127,6 +129,7 @@ func TestHeadsByPolling(t *testing.T) {
 
 // TestLatestIsShared: many who need a newer head share one request.
 func TestLatestIsShared(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })

@@ -84,6 +84,7 @@ func TestPoolCall(t *testing.T) {
 
 // TestPoolFailsOver: a failure costs the next backend's time, no more; the loser is asked last.
 func TestPoolFailsOver(t *testing.T) {
+	t.Parallel()
 	p, nodes := three(t, Config{}, "a", "b", "c")
 	prefer(p)
 	nodes[0].SetCall(func(common.Address, []byte) rpctest.Reply {
@@ -102,6 +103,7 @@ func TestPoolFailsOver(t *testing.T) {
 
 // TestPoolHedges: when the first takes longer than it mostly does, another operator's backend is asked.
 func TestPoolHedges(t *testing.T) {
+	t.Parallel()
 	p, nodes := three(t, Config{}, "a", "a", "b")
 	prefer(p)
 	release := make(chan struct{})
@@ -139,6 +141,7 @@ func TestRankedPutsOtherOperatorSecond(t *testing.T) {
 
 // TestPoolLeavesLaggards: a backend that stays behind is not asked while others are level.
 func TestPoolLeavesLaggards(t *testing.T) {
+	t.Parallel()
 	p, nodes := three(t, Config{}, "a", "b")
 	prefer(p)
 	nodes[1].Extend(100, 10, "main", time.Now())
@@ -150,6 +153,7 @@ func TestPoolLeavesLaggards(t *testing.T) {
 }
 
 func TestPoolStaleHead(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	n.Extend(99, 1, "old", time.Now().Add(-time.Hour))
 	p := newPool(t, Config{MaxHeadAge: time.Minute, Endpoints: []EndpointConfig{quick(n.URL())}})
@@ -191,6 +195,7 @@ func TestPoolFollowsUnknownBlock(t *testing.T) {
 }
 
 func TestPoolAllDown(t *testing.T) {
+	t.Parallel()
 	p, nodes := three(t, Config{Timeout: time.Second}, "a", "b")
 	for _, n := range nodes {
 		n.Close()
@@ -214,6 +219,7 @@ func TestPoolAllDown(t *testing.T) {
 }
 
 func TestPoolDeadline(t *testing.T) {
+	t.Parallel()
 	p, nodes := three(t, Config{Timeout: 300 * time.Millisecond}, "a", "b", "c", "d")
 	for _, n := range nodes {
 		n.SetDelay(1500 * time.Millisecond)
@@ -336,6 +342,7 @@ func FuzzAddress(f *testing.F) {
 
 // TestRateOfConfiguration: no more requests a second than the configuration allows.
 func TestRateOfConfiguration(t *testing.T) {
+	t.Parallel()
 	n := fakeNode(t)
 	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Rate = 20; c.BlockInterval = time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
