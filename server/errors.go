@@ -23,8 +23,12 @@ func listenError(network, address string, err error) error {
 	if errors.As(err, &op) {
 		err = op.Err // net's own text would name the address again
 	}
-	err = fmt.Errorf("listen on %s (%s): %w", address, network, err)
 	_, port, _ := net.SplitHostPort(address)
+	return Advise(fmt.Errorf("listen on %s (%s): %w", address, network, err), port)
+}
+
+// Advise adds to an error of listening on a port what can be done about it, where that is known.
+func Advise(err error, port string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && port == "53":
 		return fmt.Errorf("%w; another program has the port, often systemd-resolved, dnsmasq or a resolver: "+

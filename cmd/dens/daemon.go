@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -198,7 +199,7 @@ func (d *daemonState) listenWeb(addr netip.AddrPort) (*web.Server, error) {
 	}
 	w, err := web.Listen(web.ServerConfig{Address: addr.String(), Log: d.log}, handler)
 	if err != nil {
-		return nil, err
+		return nil, server.Advise(err, strconv.Itoa(int(addr.Port())))
 	}
 	d.log.Info("listening", "protocol", "http", "address", w.Addr().String())
 	go func() {

@@ -84,7 +84,7 @@ record, 3 the name does not exist, 4 no answer that can be trusted could be had.
 // parseLookup reads NAME [TYPE...]. A name may be Unicode; it is sent as A-labels.
 func parseLookup(args []string) (name string, types []uint16, err error) {
 	name = args[0]
-	if normal, err := ens.DNSName(name); err == nil {
+	if normal, err := ens.DNSName(name); err == nil && name != "" {
 		name = normal // ENSIP-15 knows what people mean by emoji better than IDNA does
 	}
 	if name, err = reply.AsciiName(name); err != nil {

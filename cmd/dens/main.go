@@ -69,7 +69,6 @@ or a CoreDNS forward at it.`,
   dens check --config /etc/dens.yaml     check a configuration and reach all that it names`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newServe(), newDemo(), newLookup(), newCheck(), newHealth(), newVersion())
