@@ -26,8 +26,16 @@ type upstream struct {
 // upstreamZones are the zones served (RFC 2606, RFC 6761).
 func upstreamZones() []string { return []string{"example.org.", "example.com.", "example.net."} }
 
+// rootRecords are a root in which nothing else exists.
+func rootRecords() []string {
+	return []string{
+		". 86400 SOA ns1.example.net. hostmaster.example.net. 1 1800 900 604800 300",
+		". 86400 NS ns1.example.net.",
+	}
+}
+
 func upstreamRecords() []string {
-	var records []string
+	records := rootRecords()
 	for i, zone := range upstreamZones() {
 		records = append(records,
 			fmt.Sprintf("%s 3600 SOA ns1.example.net. hostmaster.%s 1 7200 3600 1209600 300", zone, zone),
@@ -127,7 +135,7 @@ func (u *upstream) serve(w dns.ResponseWriter, request *dns.Msg) {
 func (u *upstream) answer(reply *dns.Msg, q dns.Question) {
 	name := dns.CanonicalName(q.Name)
 	zone := zoneOf(name)
-	if zone == "" || q.Qclass != dns.ClassINET {
+	if q.Qclass != dns.ClassINET {
 		reply.Rcode = dns.RcodeRefused
 		return
 	}
@@ -141,10 +149,20 @@ func (u *upstream) answer(reply *dns.Msg, q dns.Question) {
 	if len(reply.Answer) > 0 {
 		return
 	}
-	if len(u.rrs[name]) == 0 {
+	if !u.exists(name) {
 		reply.Rcode = dns.RcodeNameError
 	}
 	reply.Ns = append(reply.Ns, u.rrs[zone][0]) // the SOA comes first
+}
+
+// exists tells whether a name, or one below it, has records (RFC 8020).
+func (u *upstream) exists(name string) bool {
+	for owner := range u.rrs {
+		if dns.IsSubDomain(name, owner) {
+			return true
+		}
+	}
+	return false
 }
 
 func zoneOf(name string) string {
@@ -153,5 +171,5 @@ func zoneOf(name string) string {
 			return zone
 		}
 	}
-	return ""
+	return "."
 }
