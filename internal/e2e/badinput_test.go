@@ -393,7 +393,7 @@ func TestSpecialNames(t *testing.T) {
 		{"x.alt", dns.TypeA, dns.RcodeNameError, nil, "alt."},
 		{"alice.eth.alt", dns.TypeA, dns.RcodeNameError, nil, "alt."},
 		{"box.home.arpa", dns.TypeA, dns.RcodeNameError, nil, "home.arpa."},
-		{"_dns.resolver.arpa", dns.TypeSVCB, dns.RcodeNameError, nil, "resolver.arpa."},
+		{"_dns.resolver.arpa", dns.TypeSVCB, 0, nil, "resolver.arpa."}, // RFC 9462 section 4
 		{"1.0.0.10.in-addr.arpa", dns.TypePTR, dns.RcodeNameError, nil, "10.in-addr.arpa."},
 		{"1.1.16.172.in-addr.arpa", dns.TypePTR, dns.RcodeNameError, nil, "16.172.in-addr.arpa."},
 		{"9.9.31.172.in-addr.arpa", dns.TypePTR, dns.RcodeNameError, nil, "31.172.in-addr.arpa."},

@@ -452,7 +452,7 @@ func TestSystemd(t *testing.T) {
 		if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		mustMatch(t, "at SIGHUP", next(), `^RELOADING=1\nMONOTONIC_USEC=\d+$`) // both are needed by Type=notify-reload
+		mustMatch(t, "at SIGHUP", next(), `^RELOADING=1\nMONOTONIC_USEC=\d+\n?$`) // both are needed by Type=notify-reload
 		if told := next(); told != "READY=1" {
 			t.Errorf("after the reload: %q", told)
 		}
