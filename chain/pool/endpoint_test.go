@@ -19,7 +19,7 @@ func TestCallAtIsOneRequest(t *testing.T) {
 	n := fakeNode(t)
 	for _, url := range []string{n.URL(), n.WS()} {
 		t.Run(url[:2], func(t *testing.T) {
-			e := endpoint(t, url, func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+			e := endpoint(t, url, func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 			eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 			if url[:2] == "ws" {
 				eventually(t, "a subscription", func() bool { return e.Status().Subscribes == Yes })
@@ -58,7 +58,7 @@ func TestBatchRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := fakeNode(t)
 			n.Intercept(refuse(n))
-			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 			eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 			for round, want := range []int{21, 20} { // the second time no batch is tried
 				before, _, _ := n.Counts()

@@ -417,7 +417,7 @@ func TestSecretsStayInside(t *testing.T) {
 func TestCancelIsNoFailure(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)
-	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	n.SetDelay(200 * time.Millisecond)
 	for range 10 {

@@ -71,7 +71,11 @@ func TestGeth(t *testing.T) {
 	backend, urls := geth(t)
 	for _, url := range urls {
 		t.Run(transportOf(url), func(t *testing.T) {
-			e := endpoint(t, url, func(c *EndpointConfig) { c.ChainID = 1337; c.BlockInterval = time.Hour; c.Timeout = 5 * time.Second })
+			e := endpoint(t, url, func(c *EndpointConfig) {
+				c.ChainID = 1337
+				c.BlockInterval, c.IdlePoll = time.Hour, time.Hour
+				c.Timeout = 5 * time.Second
+			})
 			head, err := e.Latest(within(t, 5*time.Second), time.Hour)
 			if err != nil {
 				t.Fatal(err)

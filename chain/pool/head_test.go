@@ -66,7 +66,7 @@ func TestRing(t *testing.T) {
 func TestHeadsBySubscription(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)
-	e := endpoint(t, n.WS(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+	e := endpoint(t, n.WS(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a subscription", func() bool { return e.Status().Subscribes == Yes })
 	changed := make(chan struct{}, 1)
 	e.Watch(changed)
@@ -131,7 +131,7 @@ func TestHeadsByPolling(t *testing.T) {
 func TestLatestIsShared(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)
-	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	n.SetDelay(100 * time.Millisecond)
 	_, _, before := n.Counts()
@@ -159,7 +159,7 @@ func TestLatestIsShared(t *testing.T) {
 
 func TestBlockAt(t *testing.T) {
 	n := fakeNode(t)
-	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	before, _, _ := n.Counts()
 	for _, number := range []uint64{100, 99, 42, 42} {

@@ -51,7 +51,7 @@ func endpoint(t testing.TB, url string, change ...func(*EndpointConfig)) *Endpoi
 }
 
 func quick(url string) EndpointConfig {
-	return EndpointConfig{URL: url, ChainID: 1, BlockInterval: 100 * time.Millisecond, Timeout: 2 * time.Second}
+	return EndpointConfig{URL: url, ChainID: 1, BlockInterval: 100 * time.Millisecond, IdlePoll: 200 * time.Millisecond, Timeout: 2 * time.Second}
 }
 
 func newPool(t testing.TB, cfg Config) *Pool {

@@ -184,7 +184,7 @@ func TestPoolStaleHead(t *testing.T) {
 func TestPoolFollowsUnknownBlock(t *testing.T) {
 	n := fakeNode(t)
 	ec := quick(n.URL())
-	ec.BlockInterval = time.Hour
+	ec.BlockInterval, ec.IdlePoll = time.Hour, time.Hour
 	p := newPool(t, Config{Endpoints: []EndpointConfig{ec}})
 	eventually(t, "a head", func() bool { return p.Status()[0].Head.Number == 100 })
 	n.Extend(98, 2, "other", time.Now())
@@ -220,16 +220,16 @@ func TestPoolAllDown(t *testing.T) {
 
 func TestPoolDeadline(t *testing.T) {
 	t.Parallel()
-	p, nodes := three(t, Config{Timeout: 300 * time.Millisecond}, "a", "b", "c", "d")
+	p, nodes := three(t, Config{Timeout: 150 * time.Millisecond}, "a", "b", "c", "d")
 	for _, n := range nodes {
-		n.SetDelay(1500 * time.Millisecond)
+		n.SetDelay(600 * time.Millisecond)
 	}
 	began := time.Now()
 	_, err := p.Call(context.Background(), chain.Call{Msgs: msgs("x")})
 	if !errors.Is(err, chain.ErrTimeout) {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(began); took > 1200*time.Millisecond {
+	if took := time.Since(began); took > 500*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
 }
@@ -344,7 +344,7 @@ func FuzzAddress(f *testing.F) {
 func TestRateOfConfiguration(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)
-	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Rate = 20; c.BlockInterval = time.Hour })
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Rate = 20; c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	before, _, _ := n.Counts()
 	began := time.Now()
@@ -367,7 +367,7 @@ func TestSlots(t *testing.T) {
 	n := fakeNode(t)
 	var mu sync.Mutex
 	now, most := 0, 0
-	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval = time.Hour })
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	n.Intercept(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
