@@ -1,0 +1,146 @@
+package forward
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"dens/resolver"
+)
+
+const (
+	maxAttempts = 8 // at one question, over all upstreams
+	maxParallel = 4 // of these, at a time
+	soloRounds  = 4 // attempts at the only upstream there is: packets get lost
+	rounds      = 2 // attempts at each of several
+)
+
+// race is one question on its way to several upstreams: the best is asked, the next one when it fails
+// or lets wait for longer than usual, and the first good answer wins.
+type race struct {
+	f       *Forwarder
+	q       resolver.Query
+	order   []*upstream
+	results chan result
+	next    int // attempts started
+	running int
+	final   map[*upstream]bool
+	losses  []result
+}
+
+// order puts the upstreams in the order in which to ask them: the fastest first, those not measured yet
+// behind, those that are down last.
+func (f *Forwarder) order() []*upstream {
+	if len(f.upstreams) == 1 {
+		return f.upstreams
+	}
+	order := append([]*upstream(nil), f.upstreams...)
+	ranks := make(map[*upstream]rank, len(order))
+	for _, u := range order {
+		ranks[u] = u.rank()
+	}
+	class := func(u *upstream) int {
+		switch r := ranks[u]; {
+		case r.state == Down:
+			return 2
+		case r.rtt == 0:
+			return 1
+		default:
+			return 0
+		}
+	}
+	sort.SliceStable(order, func(i, j int) bool {
+		a, b := class(order[i]), class(order[j])
+		if a == 0 && b == 0 {
+			return ranks[order[i]].rtt < ranks[order[j]].rtt
+		}
+		return a < b
+	})
+	return order
+}
+
+// run asks until there is an answer or no hope for one.
+func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.f.cfg.Timeout)
+	defer cancel()
+	stop := context.AfterFunc(r.f.ctx, cancel)
+	defer stop()
+	r.explore()
+	hedge := time.NewTimer(r.start(ctx))
+	defer hedge.Stop()
+	for {
+		select {
+		case res := <-r.results:
+			r.running--
+			if res.answer != nil {
+				return res.answer, nil
+			}
+			if res.final {
+				r.final[res.from] = true
+			}
+			r.losses = append(r.losses, res)
+			if patience := r.start(ctx); patience > 0 {
+				hedge.Reset(patience)
+			} else if r.running == 0 {
+				return nil, r.f.failure(r.losses)
+			}
+		case <-hedge.C:
+			if patience := r.start(ctx); patience > 0 {
+				hedge.Reset(patience)
+			}
+		case <-ctx.Done():
+			return nil, r.f.timeout(ctx, r)
+		}
+	}
+}
+
+// start asks the next upstream and returns how long to wait before the one after it; 0 when there is
+// none to ask now.
+func (r *race) start(ctx context.Context) time.Duration {
+	most := min(len(r.order)*rounds, maxAttempts)
+	if len(r.order) == 1 {
+		most = soloRounds
+	}
+	if r.running >= maxParallel {
+		return 0
+	}
+	for r.next < most {
+		u, round := r.order[r.next%len(r.order)], r.next/len(r.order)
+		r.next++
+		if r.final[u] {
+			continue
+		}
+		r.running++
+		// The second packet to the only server may be as lost as the first was.
+		silent := round > 1 || round > 0 && len(r.order) > 1
+		limit := r.f.cfg.Timeout
+		if len(r.order) > 1 {
+			limit /= 2 // leaves time for the others
+		}
+		r.f.spawn(func() {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			r.results <- r.f.attempt(ctx, u, r.q, silent)
+		})
+		return u.rank().patience << round
+	}
+	return 0
+}
+
+// explore asks one upstream that was not asked for a while as well, so that its place in the order is
+// not for ever. It is no delay to the question, and is not called off when another one answers.
+func (r *race) explore() {
+	now := r.f.cfg.Now()
+	for _, u := range r.order[1:] {
+		if !u.claim(now, r.f.cfg.Explore) {
+			continue
+		}
+		r.running++
+		r.f.spawn(func() {
+			ctx, cancel := context.WithTimeout(r.f.ctx, r.f.cfg.Timeout)
+			defer cancel()
+			r.results <- r.f.attempt(ctx, u, r.q, false)
+		})
+		return
+	}
+}
