@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -20,7 +21,7 @@ func Errorf(code uint16, err error, format string, args ...any) *Error {
 }
 
 func (e *Error) Error() string {
-	if e.Err == nil {
+	if e.Err == nil || strings.Contains(e.Text, e.Err.Error()) {
 		return e.Text
 	}
 	return e.Text + ": " + e.Err.Error()

@@ -35,15 +35,14 @@ func waitDNS(t testing.TB, p *Process, addr netip.AddrPort, name string) {
 	})
 }
 
-// StartBIND starts BIND with the given zones (origin to zone file) until the test ends.
+// StartBIND starts BIND with the given zones (origin to zone file) until the test ends. It refuses all else.
 func StartBIND(t testing.TB, zones map[string]string) netip.AddrPort {
 	t.Helper()
 	dir, addr := t.TempDir(), Free(t)
 	conf := fmt.Sprintf(`options {
 	directory %q; pid-file none; session-keyfile none; managed-keys-directory %q;
 	listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };
-	recursion yes; allow-recursion { any; }; forward only; forwarders { 127.0.0.1 port 1; };
-	dnssec-validation no; minimal-responses yes; empty-zones-enable no;
+	recursion no; dnssec-validation no; minimal-responses yes; empty-zones-enable no;
 };
 controls { };
 `, dir, dir, addr.Port())
