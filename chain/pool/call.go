@@ -152,11 +152,13 @@ func (e *Endpoint) batch(ctx context.Context, msgs []chain.Msg, head chain.Head)
 	if err := e.send(ctx, elems, true, forCall); err != nil {
 		return nil, err
 	}
-	outputs := make([]chain.Output, len(msgs))
 	for i := range elems {
 		if errors.Is(elems[i].Error, rpc.ErrMissingBatchResponse) { // over streams; over HTTP checkReply finds it
 			return nil, fmt.Errorf("%w: an answer is missing", errBatchRefused)
 		}
+	}
+	outputs := make([]chain.Output, len(msgs))
+	for i := range elems {
 		var err error
 		if outputs[i], err = e.output(&elems[i]); err != nil {
 			return nil, err

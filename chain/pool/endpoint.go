@@ -98,7 +98,7 @@ func (e *Endpoint) Operator() string { return e.cfg.Operator }
 // is made longer by calls that failed lately: it ranks backends. Status has the plain figures.
 func (e *Endpoint) Latency() (typical, p95 time.Duration) {
 	_, p95 = e.health.times()
-	return e.health.score(), p95
+	return e.health.score(time.Now()), p95
 }
 
 // Usable says whether requests are sent now: the circuit is closed and the backend wants them.
@@ -141,6 +141,9 @@ func (e *Endpoint) send(ctx context.Context, elems []rpc.BatchElem, batch bool, 
 	}
 	start := time.Now()
 	err = do(ctx, l.client, elems, batch)
+	if err != nil && batch && l.refused != nil && l.refused() {
+		err = fmt.Errorf("%w: an error that names no request", errBatchRefused)
+	}
 	return e.record(ctx, l, err, time.Since(start), why)
 }
 

@@ -80,6 +80,23 @@ func TestBatchRefused(t *testing.T) {
 	}
 }
 
+func TestBatchRefusedByStream(t *testing.T) {
+	t.Parallel()
+	n := fakeNode(t)
+	n.RefuseBatches(true)
+	e := endpoint(t, n.WS(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
+	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
+	for range 2 {
+		outputs, err := e.CallAt(within(t, 2*time.Second), msgs("a", "b"), n.Head())
+		if err != nil || string(outputs[1].Data) != "echo:b" {
+			t.Fatalf("%v", err)
+		}
+	}
+	if s := e.Status(); s.Batches != No || s.State != Closed {
+		t.Errorf("status %+v", s)
+	}
+}
+
 // onBatch answers batches so, and all else as the node does.
 func onBatch(status int, body string) func(n *rpctest.Node) http.HandlerFunc {
 	return func(n *rpctest.Node) http.HandlerFunc {

@@ -46,7 +46,8 @@ const (
 	probeTimeout   = 3 * time.Second
 	limitedDefault = time.Second // after a 429 that does not say how long
 	samples        = 64
-	smoothing      = 0.2 // weight of the newest sample
+	smoothing      = 0.2             // weight of the newest sample
+	forgetAfter    = 2 * time.Minute // what was measured says little about now
 )
 
 // health is what is known of how a backend does.
@@ -59,6 +60,8 @@ type health struct {
 	limited  time.Time     // no request before, by the backend's wish
 	latency  float64       // seconds, smoothed; 0 is unknown
 	failing  float64       // share of calls that fail, smoothed
+	failedAt time.Time     // when failing last grew
+	sampled  time.Time     // when latency was last measured
 	ring     [samples]time.Duration
 	count    int // of samples ever
 	calls    uint64
@@ -81,6 +84,7 @@ func (h *health) succeeded(took time.Duration, call bool) {
 }
 
 func (h *health) sample(took time.Duration) {
+	h.sampled = time.Now()
 	h.ring[h.count%samples] = took
 	h.count++
 	if h.latency == 0 {
@@ -125,6 +129,7 @@ func (h *health) note(err error, call bool) {
 	if call {
 		h.calls++
 		h.failing += smoothing * (1 - h.failing)
+		h.failedAt = time.Now()
 	}
 }
 
@@ -217,13 +222,19 @@ func (h *health) times() (latency, p95 time.Duration) {
 	return time.Duration(h.latency * float64(time.Second)), sorted[(n*95+99)/100-1]
 }
 
-// score ranks backends, lower is better: latency, made worse by calls that failed lately.
-func (h *health) score() time.Duration {
+// score ranks backends, lower is better: latency, made worse by calls that failed lately. Who was bad
+// long ago gets another chance.
+func (h *health) score(now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	const unknown = 0.1 // seconds: neither first nor last
 	base := h.latency
-	if h.count == 0 {
-		base = 0.1 // unknown: neither first nor last
+	if h.count == 0 || base > unknown && now.Sub(h.sampled) > forgetAfter {
+		base = unknown
 	}
-	return time.Duration(base * (1 + 20*h.failing) * float64(time.Second))
+	failing := h.failing
+	if now.Sub(h.failedAt) > forgetAfter {
+		failing = 0
+	}
+	return time.Duration(base * (1 + 20*failing) * float64(time.Second))
 }

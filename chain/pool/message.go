@@ -243,6 +243,10 @@ func checkPushed(frame []byte) (out []byte, reply bool, err error) {
 		if err := json.Unmarshal(frame, &m); err != nil {
 			return nil, false, fmt.Errorf("%w: not a JSON-RPC message", chain.ErrMalformed)
 		}
+		if m.hasNullID() && m.Error != nil {
+			// Nobody knows which request this answers, and the one that it does would wait in vain.
+			return nil, false, fmt.Errorf("%w: %w", errBatchRefused, m.Error)
+		}
 		if m.isReply() {
 			return m.append(make([]byte, 0, len(frame)+64)), true, nil
 		}

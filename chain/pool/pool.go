@@ -105,13 +105,14 @@ func (p *Pool) Ready() bool {
 // Status returns a snapshot of each endpoint, in the configuration's order, with Lag.
 func (p *Pool) Status() []Status {
 	out := make([]Status, len(p.endpoints))
-	var best uint64
+	var heads []uint64
 	for i, e := range p.endpoints {
 		out[i] = e.Status()
-		if out[i].ChainID == e.cfg.ChainID {
-			best = max(best, out[i].Head.Number)
+		if out[i].ChainID == e.cfg.ChainID && out[i].State == Closed {
+			heads = append(heads, out[i].Head.Number)
 		}
 	}
+	best := level(heads)
 	for i := range out {
 		if !out[i].Head.Time.IsZero() && best > out[i].Head.Number {
 			out[i].Lag = best - out[i].Head.Number
@@ -155,16 +156,17 @@ func (p *Pool) ranked() []*Endpoint {
 	}
 	now := time.Now()
 	ranks := make([]rank, len(p.endpoints))
-	var best uint64
+	var heads []uint64
 	for i, e := range p.endpoints {
 		wait, broken := e.health.blocked(now)
 		head, _ := e.Head()
-		ranks[i] = rank{e: e, blocked: broken || wait > 0, head: head.Number, score: e.health.score(),
+		ranks[i] = rank{e: e, blocked: broken || wait > 0, head: head.Number, score: e.health.score(now),
 			busy: e.limiter.Tokens() < 1}
 		if !ranks[i].blocked {
-			best = max(best, head.Number)
+			heads = append(heads, head.Number)
 		}
 	}
+	best := level(heads)
 	for i := range ranks {
 		ranks[i].lags = ranks[i].head+lagBound < best
 	}
@@ -185,6 +187,20 @@ func (p *Pool) ranked() []*Endpoint {
 		}
 	}
 	return out
+}
+
+// level is the block that backends are expected to know: the newest that two of them tell, so that one
+// who invents blocks does not make all others laggards. Of two alone, nobody can say which is right.
+func level(heads []uint64) uint64 {
+	slices.Sort(heads)
+	switch n := len(heads); {
+	case n == 0:
+		return 0
+	case n < 3:
+		return heads[n-1]
+	default:
+		return heads[n-2]
+	}
 }
 
 // order puts false first.

@@ -152,6 +152,30 @@ func TestPoolLeavesLaggards(t *testing.T) {
 	}
 }
 
+// TestLoneHeadIsNotTheLevel: one who tells of blocks that nobody else has is not preferred for it.
+func TestLoneHeadIsNotTheLevel(t *testing.T) {
+	tests := []struct {
+		heads []uint64
+		want  uint64
+	}{{nil, 0}, {[]uint64{7}, 7}, {[]uint64{9, 7}, 9}, {[]uint64{1 << 60, 7, 9}, 9}, {[]uint64{9, 9, 3, 1}, 9}}
+	for _, tt := range tests {
+		if got := level(tt.heads); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.heads, got, tt.want)
+		}
+	}
+}
+
+func TestScoreForgets(t *testing.T) {
+	h := health{chance: func() float64 { return 0 }}
+	for range 10 {
+		h.failed(&failure{kind: chain.ErrUnavailable, text: "x"}, true, time.Now())
+		h.succeeded(time.Second, false)
+	}
+	if now, later := h.score(time.Now()), h.score(time.Now().Add(forgetAfter+time.Second)); now < 10*time.Second || later > 200*time.Millisecond {
+		t.Errorf("score %v, later %v", now, later)
+	}
+}
+
 func TestPoolStaleHead(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)

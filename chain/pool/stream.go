@@ -42,7 +42,9 @@ type frames interface {
 type stream struct {
 	frames  frames
 	unasked *rate.Limiter
-	rest    []byte // of the message that is being read; owned by the client's one reader
+	rest    []byte      // of the message that is being read; owned by the client's one reader
+	batches atomic.Bool // one was sent
+	refused atomic.Bool // an error came back that names no request, as for a batch that is not taken
 	once    sync.Once
 	lost    chan struct{}
 }
@@ -54,7 +56,7 @@ func newStreamLink(ctx context.Context, f frames) (*link, error) {
 		s.fail()
 		return nil, err
 	}
-	return &link{client: c, lost: s.lost, close: func() { s.fail(); c.Close() }}, nil
+	return &link{client: c, lost: s.lost, refused: s.refused.Load, close: func() { s.fail(); c.Close() }}, nil
 }
 
 // fail ends the stream for good; reads and writes return errors from now on.
@@ -74,6 +76,9 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		out, reply, err := checkPushed(frame)
+		if errors.Is(err, errBatchRefused) {
+			s.refused.Store(s.batches.Load())
+		}
 		if err == nil && !reply && !s.unasked.Allow() {
 			err = fmt.Errorf("%w: too many messages that were not asked for", chain.ErrLimit)
 		}
@@ -92,6 +97,9 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // Write sends one message; the client writes each in one piece.
 func (s *stream) Write(p []byte) (int, error) {
+	if len(p) > 0 && p[0] == '[' {
+		s.batches.Store(true)
+	}
 	if err := s.frames.send(p); err != nil {
 		s.fail()
 		return 0, err

@@ -160,9 +160,10 @@ func retryAfter(value string, now time.Time) time.Duration {
 
 // link is one connection to a backend; for HTTP, which has none, a client whose chain id was checked.
 type link struct {
-	client *rpc.Client
-	lost   <-chan struct{} // closed when a stream broke; nil for HTTP
-	close  func()
+	client  *rpc.Client
+	lost    <-chan struct{} // closed when a stream broke; nil for HTTP
+	refused func() bool     // the stream broke over a batch that was not taken; nil for HTTP
+	close   func()
 }
 
 func (l *link) isLost() bool {

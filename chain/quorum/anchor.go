@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -16,8 +17,12 @@ const (
 	// reorgDepth is how many blocks below the newest an agreement is looked for, while the backends
 	// are in the middle of a reorganisation.
 	reorgDepth = 3
-	// retryInterval is how long to wait after a failed agreement when no backend tells of a new head.
-	retryInterval = 500 * time.Millisecond
+	// After a failed agreement the next one is tried, though no backend tells of a new head, after
+	// retryFirst, and then ever later up to retryMost: all must be well within 5 s of the backends' return.
+	retryFirst = 500 * time.Millisecond
+	retryMost  = 3 * time.Second
+	// settle is the least time between two agreements, whatever heads a backend invents.
+	settle = 50 * time.Millisecond
 )
 
 // follow keeps an agreement ready, so that a look-up costs just the call itself.
@@ -29,21 +34,35 @@ func (q *Quorum) follow() {
 			defer b.Unwatch(heads)
 		}
 	}
-	for {
-		_, err := q.agree(q.ctx, false)
-		retry := time.Duration(1<<62 - 1)
+	retry := retryFirst
+	for q.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(q.ctx, q.cfg.Timeout)
+		_, err := q.agree(ctx, false)
+		cancel()
+		q.rest(settle)
+		wait := time.Duration(1<<62 - 1)
 		if err != nil {
-			retry = retryInterval
+			wait, retry = retry, min(2*retry, retryMost)
+		} else {
+			retry = retryFirst
 		}
-		timer := time.NewTimer(retry)
+		timer := time.NewTimer(wait)
 		select {
 		case <-q.ctx.Done():
-			timer.Stop()
-			return
 		case <-heads:
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+// rest waits for d or Close.
+func (q *Quorum) rest(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-q.ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -87,6 +106,9 @@ func (q *Quorum) agree(ctx context.Context, ask bool) (chain.Head, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if errors.Is(err, chain.ErrConflict) && !errors.Is(q.cause, chain.ErrConflict) {
+		q.cfg.Log.Warn("backends are on different branches of the chain", "error", err)
+	}
 	if q.cause = err; err == nil {
 		q.agreed, q.at = head, time.Now()
 	}
@@ -123,7 +145,8 @@ func (q *Quorum) heads(ctx context.Context, ask bool) (voters []voter, heads []c
 	for len(ranked) > 0 && len(voters) < seats {
 		next := ranked[:min(len(ranked), seats-len(voters))]
 		ranked = ranked[len(next):]
-		for i, o := range each(next, func(v voter) (chain.Head, error) { return q.head(ctx, v, ask) }) {
+		outcomes := each(ctx, next, q.cfg.K-len(voters), func(v voter) (chain.Head, error) { return q.head(ctx, v, ask) })
+		for i, o := range outcomes {
 			if o.err != nil {
 				errs = append(errs, o.err)
 				continue
@@ -152,7 +175,8 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 	}
 	count := map[block]int{}
 	var errs []error
-	for i, o := range each(voters, func(v voter) (chain.Head, error) { return v.BlockAt(ctx, number) }) {
+	outcomes := each(ctx, voters, q.cfg.K, func(v voter) (chain.Head, error) { return v.BlockAt(ctx, number) })
+	for i, o := range outcomes {
 		if o.err != nil {
 			errs = append(errs, o.err)
 			continue
@@ -164,7 +188,7 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 		errs = append(errs, &chain.BackendError{Backend: voters[i].Name(), Err: fmt.Errorf("has block %s", o.head.Hash.TerminalString())})
 	}
 	if len(count) > 1 {
-		return chain.Head{}, fmt.Errorf("%w about block %d: %w", chain.ErrConflict, number, errors.Join(errs...))
+		return chain.Head{}, fmt.Errorf("%w about block %d: %w", chain.ErrConflict, number, sayings(errs))
 	}
 	return chain.Head{}, tooFew(fmt.Sprintf("block %d", number), len(count), q.cfg.K, errs)
 }
@@ -174,18 +198,39 @@ type headOutcome struct {
 	err  error
 }
 
-// each asks all voters at once; they are few (2K-1).
-func each(voters []voter, ask func(voter) (chain.Head, error)) []headOutcome {
+// each asks all voters at once; they are few (2K-1). Once enough have answered the rest get about as much
+// time again, so that one that hangs holds up nobody.
+func each(ctx context.Context, voters []voter, enough int, ask func(voter) (chain.Head, error)) []headOutcome {
+	type numbered struct {
+		i int
+		headOutcome
+	}
+	results := make(chan numbered, len(voters))
 	out := make([]headOutcome, len(voters))
-	done := make(chan struct{})
 	for i, v := range voters {
+		out[i].err = &chain.BackendError{Backend: v.Name(), Err: chain.ErrTimeout}
 		go func() {
-			out[i].head, out[i].err = ask(v)
-			done <- struct{}{}
+			head, err := ask(v)
+			results <- numbered{i, headOutcome{head, err}}
 		}()
 	}
+	began := time.Now()
+	var grace <-chan time.Time
 	for range voters {
-		<-done
+		if enough <= 0 && grace == nil {
+			grace = time.After(min(max(time.Since(began), hedgeLeast), hedgeMost))
+		}
+		select {
+		case r := <-results:
+			out[r.i] = r.headOutcome
+			if r.err == nil {
+				enough--
+			}
+		case <-grace:
+			return out
+		case <-ctx.Done():
+			return out
+		}
 	}
 	return out
 }
@@ -193,9 +238,22 @@ func each(voters []voter, ask func(voter) (chain.Head, error)) []headOutcome {
 // tooFew says that fewer than k operators answered, why, and whether that was for want of time.
 func tooFew(what string, got, k int, errs []error) error {
 	kind := chain.ErrUnavailable
-	all := errors.Join(errs...)
+	all := sayings(errs)
 	if errors.Is(all, chain.ErrTimeout) || errors.Is(all, context.DeadlineExceeded) {
 		kind = chain.ErrTimeout
 	}
 	return fmt.Errorf("%w: %s: %d of %d operators needed answered: %w", kind, what, got, k, all)
 }
+
+// sayings are the words of several backends on one line.
+type sayings []error
+
+func (s sayings) Error() string {
+	words := make([]string, len(s))
+	for i, err := range s {
+		words[i] = err.Error()
+	}
+	return strings.Join(words, "; ")
+}
+
+func (s sayings) Unwrap() []error { return s }

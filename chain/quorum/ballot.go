@@ -27,6 +27,7 @@ type ballot struct {
 	head chain.Head
 
 	left    []voter // not asked yet, the next at the front
+	tried   []Backend
 	pending []voter
 	votes   []vote // of those who answered
 	errs    []error
@@ -47,7 +48,7 @@ type ballotResult struct {
 
 func newBallot(q *Quorum, msgs []chain.Msg, head chain.Head) *ballot {
 	ranked := q.ranked()
-	return &ballot{q: q, msgs: msgs, head: head, left: ranked, results: make(chan ballotResult, len(ranked))}
+	return &ballot{q: q, msgs: msgs, head: head, left: ranked, results: make(chan ballotResult, len(q.cfg.Backends))}
 }
 
 // run asks K operators, and others in place of those who fail or take long, until K agree.
@@ -103,17 +104,27 @@ func (b *ballot) askNext(ctx context.Context) bool {
 	return true
 }
 
+// take counts an answer. An operator whose endpoint failed is out, and comes last in line again with
+// another one if it has it.
 func (b *ballot) take(r ballotResult) {
 	b.pending = slices.DeleteFunc(b.pending, func(v voter) bool { return v.operator == r.voter.operator })
 	if r.err != nil {
 		b.errs = append(b.errs, r.err)
+		b.tried = append(b.tried, r.voter.Backend)
+		if other := r.voter.operator.best(b.tried); other != nil {
+			b.left = append(b.left, voter{r.voter.operator, other})
+		}
 		return
 	}
 	b.votes = append(b.votes, vote{r.voter.operator, r.outputs})
 }
 
-// patience is how long the voters under way are left alone: the slowest one's 95th percentile.
+// patience is how long the voters under way are left alone: the slowest one's 95th percentile. Before
+// one is heard that was caught alone with what it said, they get the most.
 func (b *ballot) patience() time.Duration {
+	if len(b.left) > 0 && b.left[0].demoted() {
+		return hedgeMost
+	}
 	var most time.Duration
 	for _, v := range b.pending {
 		_, p95 := v.Latency()
@@ -209,11 +220,16 @@ func (b *ballot) names() []string {
 // arbitrate hears the operators that were not asked about a conflict, for the sake of the ranking alone:
 // when K of all say the same, who contradicts them is asked last for a while. The call itself has failed.
 func (q *Quorum) arbitrate(b *ballot) {
+	if !q.arbiter.TryLock() { // one at a time: a stream of conflicts is about one liar
+		return
+	}
 	if !q.begin() {
+		q.arbiter.Unlock()
 		return
 	}
 	go func() {
 		defer q.running.Done()
+		defer q.arbiter.Unlock()
 		ctx, cancel := context.WithTimeout(q.ctx, q.cfg.Timeout)
 		defer cancel()
 		// The requests under way were ended with the call; their operators are heard anew.

@@ -27,11 +27,18 @@ func group(backends []Backend) []*operator {
 	return all
 }
 
-// best is the endpoint to ask: usable and quick.
-func (o *operator) best() Backend {
-	return slices.MinFunc(o.endpoints, func(a, b Backend) int {
-		return cmp.Or(falseFirst(!a.Usable(), !b.Usable()), compareLatency(a, b))
-	})
+// best is the endpoint to ask, usable and quick, of those not in without; nil when there is none.
+func (o *operator) best(without []Backend) Backend {
+	var best Backend
+	for _, e := range o.endpoints {
+		if slices.Contains(without, e) {
+			continue
+		}
+		if best == nil || cmp.Or(falseFirst(!e.Usable(), !best.Usable()), compareLatency(e, best)) < 0 {
+			best = e
+		}
+	}
+	return best
 }
 
 func (o *operator) demote(d time.Duration) { o.until.Store(time.Now().Add(d).UnixNano()) }
@@ -52,12 +59,16 @@ func (v voter) Name() string { return v.operator.name }
 func (q *Quorum) ranked() []voter {
 	const lagBound = 2 // blocks behind the best that still count as level with it
 	voters := make([]voter, len(q.operators))
-	var newest uint64
+	var heads []uint64
 	for i, o := range q.operators {
-		voters[i] = voter{o, o.best()}
+		voters[i] = voter{o, o.best(nil)}
 		if head, _ := voters[i].Head(); voters[i].Usable() && !o.demoted() {
-			newest = max(newest, head.Number)
+			heads = append(heads, head.Number)
 		}
+	}
+	newest := uint64(0) // that K know: who invents blocks does not make all others laggards
+	if slices.Sort(heads); len(heads) >= q.cfg.K {
+		newest = heads[len(heads)-q.cfg.K]
 	}
 	lags := func(v voter) bool {
 		head, _ := v.Head()

@@ -24,7 +24,8 @@ type Backend interface {
 	Name() string
 	Operator() string // endpoints of one operator have one voice
 	Usable() bool     // requests are worth sending now
-	// Latency is the typical and the 95th percentile of the last requests; zero is unknown.
+	// Latency is a typical one and the 95th percentile of the last requests; zero is unknown. The typical
+	// one ranks backends: failures lately make it longer.
 	Latency() (typical, p95 time.Duration)
 	// Head is the newest block known and when it was last confirmed. It asks nobody.
 	Head() (head chain.Head, seen time.Time)
@@ -81,6 +82,7 @@ type Quorum struct {
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	flight    singleflight.Group
+	arbiter   sync.Mutex // held while a conflict is looked into
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -147,6 +149,7 @@ func (q *Quorum) Call(ctx context.Context, call chain.Call) (chain.Result, error
 	b := newBallot(q, call.Msgs, head)
 	result, err := b.run(ctx)
 	if errors.Is(err, chain.ErrConflict) {
+		q.cfg.Log.Warn("backends contradict each other", "error", err)
 		q.arbitrate(b)
 	}
 	return result, err
@@ -187,7 +190,7 @@ func (q *Quorum) Ready() bool {
 	q.mu.Unlock()
 	usable := 0
 	for _, o := range q.operators {
-		if o.best().Usable() {
+		if o.best(nil).Usable() {
 			usable++
 		}
 	}

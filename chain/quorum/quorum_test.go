@@ -30,6 +30,8 @@ type backend struct {
 	data    string        // what calls return
 	revert  bool
 	itemErr error
+	callErr error // of calls alone
+	hang    bool  // when asked for heads and blocks
 	calls   int
 	asked   int // requests for heads and blocks
 	watch   []chan<- struct{}
@@ -59,11 +61,21 @@ func (b *backend) Head() (chain.Head, time.Time) {
 	return b.head, time.Now()
 }
 
-func (b *backend) Latest(context.Context, time.Duration) (chain.Head, error) {
+func (b *backend) Latest(ctx context.Context, _ time.Duration) (chain.Head, error) {
+	b.hangs(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
 	return b.head, b.named()
+}
+
+func (b *backend) hangs(ctx context.Context) {
+	b.mu.Lock()
+	hang := b.hang
+	b.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+	}
 }
 
 func (b *backend) named() error {
@@ -73,7 +85,8 @@ func (b *backend) named() error {
 	return &chain.BackendError{Backend: b.name, Err: b.err}
 }
 
-func (b *backend) BlockAt(_ context.Context, number uint64) (chain.Head, error) {
+func (b *backend) BlockAt(ctx context.Context, number uint64) (chain.Head, error) {
+	b.hangs(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
@@ -90,6 +103,9 @@ func (b *backend) CallAt(ctx context.Context, msgs []chain.Msg, head chain.Head)
 	b.mu.Lock()
 	b.calls++
 	delay, err, out := b.delay, b.named(), chain.Output{Data: []byte(b.data), Reverted: b.revert, Err: b.itemErr}
+	if err == nil && b.callErr != nil {
+		err = &chain.BackendError{Backend: b.name, Err: b.callErr}
+	}
 	if err == nil && head != blockOf(head.Number, b.fork) {
 		err = &chain.BackendError{Backend: b.name, Err: chain.ErrUnknownBlock}
 	}
@@ -227,6 +243,7 @@ func TestCall(t *testing.T) {
 				}
 				tt.script(x.backends)
 				x.backends[0].set(func(*backend) {})
+				time.Sleep(2 * settle)
 				synctest.Wait()
 				r, err := x.call()
 				if !errors.Is(err, tt.err) {
@@ -337,6 +354,7 @@ func TestAnchor(t *testing.T) {
 		for _, b := range x.backends {
 			b.set(func(b *backend) { b.head = blockOf(107, 0) })
 		}
+		time.Sleep(2 * settle)
 		synctest.Wait()
 		if r, err := x.call(); err != nil || r.Head != blockOf(107, 0) {
 			t.Errorf("%v, %v; want block 107", r.Head, err)
@@ -395,9 +413,9 @@ func TestRecovery(t *testing.T) {
 			b.err = nil
 			b.mu.Unlock()
 		}
-		time.Sleep(time.Second)
+		time.Sleep(4 * time.Second)
 		if !x.Ready() {
-			t.Error("not ready a second after the return")
+			t.Error("not ready 4 s after the return")
 		}
 		if _, err := x.call(); err != nil {
 			t.Error(err)
@@ -423,6 +441,112 @@ func TestClose(t *testing.T) {
 		}
 		if _, err := x.call(); !errors.Is(err, chain.ErrUnavailable) {
 			t.Errorf("a call after the end: %v", err)
+		}
+	})
+}
+
+// TestSlowVoterHoldsUpNobody has one voter that hangs when asked for its head or a block.
+func TestSlowVoterHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 3, 2)
+		x.backends[0].set(func(b *backend) { b.hang = true })
+		time.Sleep(time.Hour) // the agreement is old
+		began := time.Now()
+		r, err := x.call()
+		if err != nil || string(r.Outputs[0].Data) != "truth" {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestAlternateStepsIn has two operators, one with a second endpoint: when the first fails, that one is
+// asked within the same call.
+func TestAlternateStepsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 3, 2, func(c *Config) { c.Backends[2].(*backend).operator = "a" })
+		x.backends[0].set(func(b *backend) { b.callErr = chain.ErrUnavailable })
+		r, err := x.call()
+		if err != nil || fmt.Sprint(r.Backends) != "[a b]" || fmt.Sprint(x.counts()) != "[1 1 1]" {
+			t.Errorf("%v, %v, calls %v", r.Backends, err, x.counts())
+		}
+	})
+}
+
+// TestHedgeSparesTheDemoted: who was caught alone is not heard just because an honest one is a bit slow.
+func TestHedgeSparesTheDemoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 3, 2)
+		x.backends[0].set(func(b *backend) { b.data = "lie" })
+		if _, err := x.call(); !errors.Is(err, chain.ErrConflict) {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		x.backends[1].set(func(b *backend) { b.delay = time.Second })
+		for range 5 {
+			if r, err := x.call(); err != nil || fmt.Sprint(r.Backends) != "[b c]" {
+				t.Errorf("%v, %v; want the honest two", r.Backends, err)
+			}
+		}
+	})
+}
+
+// TestConflictsAreLookedIntoOneAtATime bounds what a stream of conflicts costs.
+func TestConflictsAreLookedIntoOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 3, 2)
+		x.backends[1].set(func(b *backend) { b.data = "lie" })
+		x.backends[2].set(func(b *backend) { b.delay = time.Second })
+		var calls sync.WaitGroup
+		for range 100 {
+			calls.Go(func() {
+				if _, err := x.call(); !errors.Is(err, chain.ErrConflict) {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		if n := x.backends[2].count(); n != 1 {
+			t.Errorf("the witness was heard %d times, want once", n)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if s := x.Status(); fmt.Sprint(s.Demoted) != "[b]" {
+			t.Errorf("demoted %v", s.Demoted)
+		}
+		if n := strings.Count(x.log.String(), "contradict each other"); n != 100 {
+			t.Errorf("%d lines of the log tell of 100 conflicts", n)
+		}
+	})
+}
+
+// TestRejectsCallsOfTheWrongSize also keeps them from the backends.
+func TestRejectsCallsOfTheWrongSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 2, 2)
+		for _, n := range []int{0, chain.MaxMsgs + 1} {
+			if _, err := x.Call(t.Context(), chain.Call{Msgs: make([]chain.Msg, n)}); !errors.Is(err, chain.ErrLimit) {
+				t.Errorf("%d messages: %v", n, err)
+			}
+		}
+		if fmt.Sprint(x.counts()) != "[0 0]" {
+			t.Errorf("calls %v", x.counts())
+		}
+	})
+}
+
+// TestErrorsAreOneLine keeps them fit for a log and for EXTRA-TEXT.
+func TestErrorsAreOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, 3, 2)
+		for _, b := range x.backends {
+			b.set(func(b *backend) { b.callErr = chain.ErrMalformed })
+		}
+		_, err := x.call()
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "c-node: ") {
+			t.Errorf("%q", err)
 		}
 	})
 }
