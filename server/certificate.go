@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,10 +12,18 @@ import (
 	"time"
 )
 
+// CertificateFiles are a chain and its key, in PEM form.
+type CertificateFiles struct {
+	Cert, Key string // paths
+	// CertName and KeyName are what errors and the log call the files, where a path is not to be shown.
+	// The paths themselves when empty.
+	CertName, KeyName string
+}
+
 // Certificate is a TLS certificate and its key, kept up to date with their files.
 type Certificate struct {
-	certFile, keyFile string
-	current           atomic.Pointer[tls.Certificate]
+	files   CertificateFiles
+	current atomic.Pointer[tls.Certificate]
 
 	mu   sync.Mutex // guards seen
 	seen [2]fileState
@@ -33,9 +42,15 @@ func (a fileState) same(b fileState) bool {
 	return a.info.Size() == b.info.Size() && a.info.ModTime().Equal(b.info.ModTime()) && os.SameFile(a.info, b.info)
 }
 
-// NewCertificate reads a chain and its key in PEM form. Errors name the files and nothing of what they hold.
-func NewCertificate(certFile, keyFile string) (*Certificate, error) {
-	c := &Certificate{certFile: certFile, keyFile: keyFile, seen: states(certFile, keyFile)}
+// NewCertificate reads the files. Errors name them and nothing of what they hold.
+func NewCertificate(files CertificateFiles) (*Certificate, error) {
+	if files.CertName == "" {
+		files.CertName = files.Cert
+	}
+	if files.KeyName == "" {
+		files.KeyName = files.Key
+	}
+	c := &Certificate{files: files, seen: states(files.Cert, files.Key)}
 	if err := c.Load(); err != nil {
 		return nil, err
 	}
@@ -44,12 +59,28 @@ func NewCertificate(certFile, keyFile string) (*Certificate, error) {
 
 // Load reads the files anew. With an error, the old pair stays in force.
 func (c *Certificate) Load() error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	cert, err := os.ReadFile(c.files.Cert)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", c.certFile, c.keyFile, err)
+		return fmt.Errorf("certificate %s: %w", c.files.CertName, withoutPath(err))
+	}
+	key, err := os.ReadFile(c.files.Key)
+	if err != nil {
+		return fmt.Errorf("key %s: %w", c.files.KeyName, withoutPath(err))
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", c.files.CertName, c.files.KeyName, err)
 	}
 	c.current.Store(&pair)
 	return nil
+}
+
+// withoutPath is the cause of an error of package os alone.
+func withoutPath(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return path.Err
+	}
+	return err
 }
 
 // GetCertificate is for tls.Config. Connections that exist keep what they began with.
@@ -75,12 +106,12 @@ func (c *Certificate) Watch(ctx context.Context, interval time.Duration, log *sl
 			log.Error("the new certificate is not usable, the old one stays", "error", err)
 			continue
 		}
-		log.Info("certificate reloaded", "file", c.certFile, "expires", c.current.Load().Leaf.NotAfter)
+		log.Info("certificate reloaded", "file", c.files.CertName, "expires", c.current.Load().Leaf.NotAfter)
 	}
 }
 
 func (c *Certificate) changed() bool {
-	now := states(c.certFile, c.keyFile)
+	now := states(c.files.Cert, c.files.Key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now[0].same(c.seen[0]) && now[1].same(c.seen[1]) {

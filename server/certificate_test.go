@@ -16,7 +16,7 @@ import (
 func TestCertificateReload(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, "first")
-	cert, err := NewCertificate(certFile, keyFile)
+	cert, err := NewCertificate(CertificateFiles{Cert: certFile, Key: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,9 +80,13 @@ func TestCertificateErrorsNameTheFile(t *testing.T) {
 	certFile, _ := writePair(t, dir, "first")
 	_, otherKey := writePair(t, t.TempDir(), "second")
 	for _, key := range []string{filepath.Join(dir, "none.pem"), otherKey} {
-		_, err := NewCertificate(certFile, key)
+		_, err := NewCertificate(CertificateFiles{Cert: certFile, Key: key})
 		if err == nil || !strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "BEGIN") {
 			t.Errorf("got %v", err)
+		}
+		_, err = NewCertificate(CertificateFiles{Cert: certFile, Key: key, CertName: "${CERT}", KeyName: "${KEY}"})
+		if err == nil || !strings.Contains(err.Error(), "${KEY}") || strings.Contains(err.Error(), filepath.Dir(key)) || strings.Contains(err.Error(), dir) {
+			t.Errorf("paths that are not to be shown: got %v", err)
 		}
 	}
 }

@@ -193,7 +193,8 @@ func writePair(t *testing.T, dir, cn string) (certFile, keyFile string) {
 
 func newCertificate(t *testing.T) (*Certificate, *x509.CertPool) {
 	t.Helper()
-	c, err := NewCertificate(writePair(t, t.TempDir(), "dens test"))
+	cert, key := writePair(t, t.TempDir(), "dens test")
+	c, err := NewCertificate(CertificateFiles{Cert: cert, Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func checkCertificate(cfg *configs.Config, out io.Writer) bool {
 	if len(cfg.Listen.DoT)+len(cfg.Listen.DoH) == 0 {
 		return true
 	}
-	if _, err := server.NewCertificate(cfg.TLS.Cert.Reveal(), cfg.TLS.Key.Reveal()); err != nil {
+	if _, err := server.NewCertificate(certificateFiles(cfg.TLS)); err != nil {
 		fmt.Fprintf(out, "tls: %v\n\n", err)
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -160,7 +161,7 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	if len(conf.DoT)+len(conf.DoH) == 0 {
 		return conf, nil
 	}
-	cert, err := server.NewCertificate(cfg.TLS.Cert.Reveal(), cfg.TLS.Key.Reveal())
+	cert, err := server.NewCertificate(certificateFiles(cfg.TLS))
 	if err != nil {
 		return conf, fmt.Errorf("tls: %w", err)
 	}
@@ -171,9 +172,23 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	return conf, nil
 }
 
+// addresses writes addresses as the server takes them. ":53" in a file is [::]:53 here, and means both
+// families, unless the file has an IPv4 address with that port too.
+// certificateFiles are shown as the configuration has them, without what variables held.
+func certificateFiles(c configs.TLS) server.CertificateFiles {
+	return server.CertificateFiles{
+		Cert: c.Cert.Reveal(), Key: c.Key.Reveal(),
+		CertName: c.Cert.String(), KeyName: c.Key.String(),
+	}
+}
+
 func addresses(list []netip.AddrPort) []string {
 	var out []string
 	for _, a := range list {
+		if a.Addr() == netip.IPv6Unspecified() && !slices.ContainsFunc(list, func(b netip.AddrPort) bool { return b.Addr().Is4() && b.Port() == a.Port() }) {
+			out = append(out, fmt.Sprintf(":%d", a.Port()))
+			continue
+		}
 		out = append(out, a.String())
 	}
 	return out
