@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -92,6 +93,16 @@ func (m *Memory) Drop(tags ...string) int {
 	n := 0
 	for i := range m.shards {
 		n += m.shards[i].drop(tags)
+	}
+	return n
+}
+
+// DropBelow removes all entries whose question is for one of the names or for a name below it, and returns
+// how many there were. Names are in wire form and lower case. It looks at every entry.
+func (m *Memory) DropBelow(names ...[]byte) int {
+	n := 0
+	for i := range m.shards {
+		n += m.shards[i].dropBelow(names)
 	}
 	return n
 }
@@ -203,6 +214,32 @@ func (s *shard) drop(tags []string) int {
 		}
 	}
 	return n
+}
+
+func (s *shard) dropBelow(names [][]byte) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, sum := range s.lru.Keys() {
+		e, ok := s.lru.Peek(sum)
+		if ok && slices.ContainsFunc(names, func(name []byte) bool { return below(e.Key, name) }) && s.remove(sum) {
+			n++
+		}
+	}
+	return n
+}
+
+// below reports whether a key's name is that name, or ends in it after a whole label.
+func below(key, name []byte) bool {
+	for off := 0; off < len(key); off += 1 + int(key[off]) {
+		if bytes.HasPrefix(key[off:], name) {
+			return true
+		}
+		if key[off] == 0 {
+			break
+		}
+	}
+	return false
 }
 
 func (s *shard) addStats(st *MemoryStats) {

@@ -49,6 +49,37 @@ func checkIndex(t *testing.T, m *Memory) {
 	}
 }
 
+func TestDropBelow(t *testing.T) {
+	const tail = "\x00\x01\x00\x01\x00" // type, class and variant of a key
+	key := func(name string) string { return name + "\x00" + tail }
+	m := NewMemory(MemoryConfig{Entries: 100_000})
+	gone := []string{key("\x03eth"), key("\x05alice\x03eth"), key("\x01a\x05alice\x03eth"), key("\x03a.b\x03eth"), key("\x01x\x04corp\x07example")}
+	stays := []string{key(""), key("\x03org"), key("\x04beth"), key("\x03eth\x03org"), key("\x05x\x03eth\x03org"), key("\x07example"), key("\x05xcorp\x07example")}
+	for _, k := range append(append([]string(nil), gone...), stays...) {
+		m.Set(kept(k, "tag", k))
+	}
+	if n := m.DropBelow([]byte("\x03eth\x00"), []byte("\x04corp\x07example\x00")); n != len(gone) {
+		t.Errorf("%d entries dropped, want %d", n, len(gone))
+	}
+	for _, k := range gone {
+		if m.has(k) {
+			t.Errorf("%q is still there", k)
+		}
+	}
+	for _, k := range stays {
+		if !m.has(k) {
+			t.Errorf("%q is gone", k)
+		}
+	}
+	checkIndex(t, m)
+	if n := m.DropBelow(); n != 0 {
+		t.Errorf("%d entries dropped for no name", n)
+	}
+	if n := m.DropBelow([]byte{0}); n != len(stays) || m.Stats().Entries != 0 {
+		t.Errorf("%d entries dropped below the root, want all %d", n, len(stays))
+	}
+}
+
 func TestEviction(t *testing.T) {
 	m := NewMemory(MemoryConfig{Entries: 3})
 	for _, key := range []string{"a", "b", "c"} {

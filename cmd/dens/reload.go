@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"dens/configs"
 	"dens/web"
 )
@@ -56,10 +58,22 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 		d.web = newWeb
 	}
 	d.retire(old)
-	if tags := changedTags(old.cfg, cfg); len(tags) > 0 {
+	d.dropChanged(old.cfg, gen)
+	return nil
+}
+
+// dropChanged drops from the cache what the new generation answers in another way than the old one.
+func (d *daemonState) dropChanged(old *configs.Config, gen *generation) {
+	if tags := changedTags(old, gen.cfg); len(tags) > 0 {
 		d.log.Info("dropped from the cache", "tags", strings.Join(tags, " "), "entries", gen.cache.Drop(tags...))
 	}
-	return nil
+	if zones := changedRoutes(old, gen.cfg); len(zones) > 0 {
+		var names [][]byte
+		for _, zone := range zones {
+			names = append(names, wireName(zone))
+		}
+		d.log.Info("dropped from the cache", "zones", strings.Join(zones, " "), "entries", d.store.DropBelow(names...))
+	}
 }
 
 // retire ends an old generation once its queries are answered.
@@ -130,6 +144,52 @@ func changedTags(before, after *configs.Config) []string {
 	}
 	slices.Sort(tags)
 	return tags
+}
+
+// changedRoutes are the zones that somebody else answers than before: added, removed, or moved between
+// chains and upstream servers.
+func changedRoutes(before, after *configs.Config) []string {
+	was, is := routeKinds(before), routeKinds(after)
+	var zones []string
+	for zone, kind := range was {
+		if is[zone] != kind {
+			zones = append(zones, zone)
+		}
+	}
+	for zone := range is {
+		if _, ok := was[zone]; !ok {
+			zones = append(zones, zone)
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+// routeKinds maps each zone and alias to who answers it. Upstream servers of one zone count as equal.
+func routeKinds(cfg *configs.Config) map[string]string {
+	kinds := map[string]string{}
+	if len(cfg.Resolve.Forward) > 0 {
+		kinds["."] = "forward"
+	}
+	for _, z := range cfg.Resolve.Zones {
+		kinds[z.Zone] = "forward"
+	}
+	for _, n := range cfg.Names {
+		for _, zone := range append([]string{n.Zone}, n.Aliases...) {
+			kinds[zone] = "names " + n.Zone
+		}
+	}
+	return kinds
+}
+
+// wireName packs the name of a zone, which the configuration's check has let through.
+func wireName(zone string) []byte {
+	buf := make([]byte, 255)
+	n, err := dns.PackDomainName(zone, buf, 0, nil, false)
+	if err != nil {
+		return []byte{0} // the root: better a drop too many
+	}
+	return buf[:n]
 }
 
 // zoneTags maps the cache's tag of each zone to all of the configuration that its answers depend on.
