@@ -50,12 +50,12 @@ func TestHostileContracts(t *testing.T) {
 	if peak > hostileMemory {
 		t.Errorf("dens took %d MiB, want at most %d", peak>>20, hostileMemory>>20)
 	}
-	time.Sleep(6 * time.Second) // failures are kept for 5 s
+	time.Sleep(3 * time.Second) // failures are kept for 2 s
 	for _, name := range names {
 		before := proxy.Methods()["eth_call"]
 		checkHostile(t, s.DNS, name, dns.TypeA)
 		if proxy.Methods()["eth_call"] == before {
-			t.Errorf("%s: the failure was still in the cache after 6 s", name)
+			t.Errorf("%s: the failure was still in the cache after 3 s", name)
 		}
 	}
 	if panics := metric(t, s, "dens_panics_total"); panics != 0 {
