@@ -81,14 +81,24 @@ func (c *conn) roundTrip(ctx context.Context, req, buf []byte) ([]byte, error) {
 	c.write(msg)
 	select {
 	case reply := <-call.reply:
-		restore(reply, req, question)
-		return into(buf, reply), nil
+		return call.settle(req, reply, buf), nil
 	case <-c.dead:
-		return nil, c.cause()
+		select {
+		case reply := <-call.reply: // it came before the end
+			return call.settle(req, reply, buf), nil
+		default:
+			return nil, c.cause()
+		}
 	case <-ctx.Done():
 		c.endIfSilent(start)
 		return nil, ctx.Err()
 	}
+}
+
+// settle makes the reply one to req, in buf where it fits.
+func (call *call) settle(req, reply, buf []byte) []byte {
+	restore(reply, req, call.question)
+	return into(buf, reply)
 }
 
 // write sends one message, and closes the connection when that does not work.

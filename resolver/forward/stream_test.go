@@ -1,0 +1,278 @@
+package forward
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+func stream(t testing.TB, cfg StreamConfig) *Stream {
+	t.Helper()
+	s := NewStream(cfg)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// trade exchanges a question for name and wants the reply to it.
+func trade(ctx context.Context, s *Stream, addr, name string) error {
+	req, err := request(query(name), true)
+	if err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint16(req, 4711)
+	got, err := s.Exchange(ctx, netip.MustParseAddrPort(addr), req, nil)
+	if err != nil {
+		return err
+	}
+	var m dns.Msg
+	if err := m.Unpack(got); err != nil {
+		return err
+	}
+	if m.Id != 4711 || m.Question[0].Name != name || len(m.Answer) != 1 || m.Answer[0].Header().Name != name {
+		return fmt.Errorf("%s: %v", name, &m)
+	}
+	return nil
+}
+
+// echo answers all questions of a connection.
+func echo(c net.Conn) {
+	for m := readMsg(c); m != nil; m = readMsg(c) {
+		writeMsg(c, respond(m, "@ 60 IN A 192.0.2.1"))
+	}
+}
+
+// Many questions are under way on one connection, and the replies come in reverse.
+func TestPipelining(t *testing.T) {
+	const n = 40
+	var conns atomic.Int32
+	addr := rawTCP(t, func(c net.Conn, _ int) {
+		conns.Add(1)
+		for {
+			var batch []*dns.Msg
+			for range n {
+				m := readMsg(c)
+				if m == nil {
+					return
+				}
+				batch = append(batch, m)
+			}
+			ids := map[uint16]bool{}
+			for i := n - 1; i >= 0; i-- {
+				ids[batch[i].Id] = true
+				writeMsg(c, respond(batch[i], "@ 60 IN A 192.0.2.1"))
+			}
+			if len(ids) != n {
+				t.Errorf("%d ids for %d questions", len(ids), n)
+			}
+		}
+	})
+	s := stream(t, StreamConfig{})
+	for range 3 {
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				if err := trade(t.Context(), s, addr, fmt.Sprintf("n%d.example.org.", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if got := conns.Load(); got != 1 {
+		t.Errorf("%d connections", got)
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	var conns atomic.Int32
+	addr := rawTCP(t, func(c net.Conn, _ int) {
+		conns.Add(1)
+		for readMsg(c) != nil {
+		}
+	})
+	s := stream(t, StreamConfig{})
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 1000 {
+		wg.Go(func() {
+			if err := trade(ctx, s, addr, "www.example.org."); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := conns.Load(); got < 2 || got > maxConns {
+		t.Errorf("%d connections", got)
+	}
+}
+
+// A server that closes a used connection costs a new connection, not an error.
+func TestReusedConnectionDies(t *testing.T) {
+	tests := map[string]func(c net.Conn, m *dns.Msg){
+		"closed":        func(c net.Conn, _ *dns.Msg) {},
+		"reset":         func(c net.Conn, _ *dns.Msg) { c.(*net.TCPConn).SetLinger(0) },
+		"half a length": func(c net.Conn, _ *dns.Msg) { c.Write([]byte{0}) },
+		"half a reply": func(c net.Conn, m *dns.Msg) {
+			b, _ := respond(m, "@ 60 IN A 192.0.2.1").Pack()
+			c.Write(append([]byte{0, byte(len(b))}, b[:len(b)/2]...))
+		},
+		"garbage": func(c net.Conn, _ *dns.Msg) { c.Write([]byte{0, 3, 1, 2, 3}) },
+		"strays": func(c net.Conn, m *dns.Msg) {
+			m.Id++
+			for range maxStrays + 2 {
+				writeMsg(c, respond(m, "@ 60 IN A 6.6.6.6"))
+			}
+		},
+	}
+	for name, end := range tests {
+		t.Run(name, func(t *testing.T) {
+			addr := rawTCP(t, func(c net.Conn, i int) {
+				if i > 1 {
+					echo(c)
+					return
+				}
+				writeMsg(c, respond(readMsg(c), "@ 60 IN A 192.0.2.1"))
+				end(c, readMsg(c))
+			})
+			s := stream(t, StreamConfig{})
+			for i := range 3 {
+				if err := trade(t.Context(), s, addr, fmt.Sprintf("n%d.example.org.", i)); err != nil {
+					t.Error(i, err)
+				}
+			}
+		})
+	}
+}
+
+// On a new connection the same is an error, at once.
+func TestNewConnectionDies(t *testing.T) {
+	var conns atomic.Int32
+	addr := rawTCP(t, func(c net.Conn, _ int) { conns.Add(1); readMsg(c) })
+	s := stream(t, StreamConfig{})
+	if err := trade(t.Context(), s, addr, "www.example.org."); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+	if conns.Load() != 1 {
+		t.Errorf("%d connections", conns.Load())
+	}
+}
+
+func TestStraysArePassedOver(t *testing.T) {
+	addr := rawTCP(t, func(c net.Conn, _ int) {
+		for m := readMsg(c); m != nil; m = readMsg(c) {
+			other := m.Copy()
+			other.Id++
+			writeMsg(c, respond(other, "@ 60 IN A 6.6.6.6"))
+			other.Id--
+			other.Question[0].Name = "other.example."
+			writeMsg(c, respond(other, "@ 60 IN A 6.6.6.6"))
+			writeMsg(c, respond(m, "@ 60 IN A 192.0.2.1"))
+			writeMsg(c, respond(m, "@ 60 IN A 6.6.6.6"))
+		}
+	})
+	s := stream(t, StreamConfig{})
+	for range 3 {
+		if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestIdleConnectionIsClosed(t *testing.T) {
+	closed := make(chan struct{}, 4)
+	addr := rawTCP(t, func(c net.Conn, _ int) { echo(c); closed <- struct{}{} })
+	s := stream(t, StreamConfig{IdleTimeout: 50 * time.Millisecond})
+	for range 2 {
+		if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+			t.Fatal(err)
+		}
+		<-closed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := 0; len(s.servers) > 0 && i < 100; i++ {
+		s.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+		s.mu.Lock()
+	}
+	if len(s.servers) != 0 {
+		t.Error("the server was not forgotten")
+	}
+}
+
+// A connection without a sign of life is not used again.
+func TestSilentConnectionIsGivenUp(t *testing.T) {
+	addr := rawTCP(t, func(c net.Conn, i int) {
+		if i > 1 {
+			echo(c)
+			return
+		}
+		writeMsg(c, respond(readMsg(c), "@ 60 IN A 192.0.2.1"))
+		for readMsg(c) != nil {
+		}
+	})
+	s := stream(t, StreamConfig{})
+	if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), silence+100*time.Millisecond)
+	defer cancel()
+	if err := trade(ctx, s, addr, "www.example.org."); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who gives up while a connection is being opened leaves it to the others.
+func TestDialIsShared(t *testing.T) {
+	addr := rawTCP(t, func(c net.Conn, _ int) { echo(c) })
+	var dials atomic.Int32
+	s := stream(t, StreamConfig{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials.Add(1)
+		time.Sleep(100 * time.Millisecond)
+		return dialAddress(ctx, network, addr)
+	}})
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := trade(short, s, addr, "www.example.org."); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+		t.Error(err)
+	}
+	if dials.Load() != 1 {
+		t.Errorf("%d dials", dials.Load())
+	}
+}
+
+func TestCloseEndsQuestions(t *testing.T) {
+	asked := make(chan struct{})
+	addr := rawTCP(t, func(c net.Conn, _ int) {
+		readMsg(c)
+		close(asked)
+		readMsg(c)
+	})
+	s := NewStream(StreamConfig{})
+	result := make(chan error, 1)
+	go func() { result <- trade(context.Background(), s, addr, "www.example.org.") }()
+	<-asked
+	s.Close()
+	if err := <-result; !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+	if err := trade(t.Context(), s, addr, "www.example.org."); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+}
