@@ -172,8 +172,6 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	return conf, nil
 }
 
-// addresses writes addresses as the server takes them. ":53" in a file is [::]:53 here, and means both
-// families, unless the file has an IPv4 address with that port too.
 // certificateFiles are shown as the configuration has them, without what variables held.
 func certificateFiles(c configs.TLS) server.CertificateFiles {
 	return server.CertificateFiles{
@@ -182,6 +180,8 @@ func certificateFiles(c configs.TLS) server.CertificateFiles {
 	}
 }
 
+// addresses writes addresses as the server takes them. ":53" in a file is [::]:53 here, and means both
+// families, unless the file has an IPv4 address with that port too.
 func addresses(list []netip.AddrPort) []string {
 	var out []string
 	for _, a := range list {
