@@ -33,13 +33,15 @@ func lookupHost(r resolver.Resolver) func(context.Context, string) ([]netip.Addr
 			}()
 		}
 		var all []netip.Addr
-		var errs []error
+		var failed error // one will do: both types are asked of the same servers
 		for range types {
 			o := <-outcomes
-			all, errs = append(all, o.addrs...), append(errs, o.err)
+			if all = append(all, o.addrs...); o.err != nil {
+				failed = o.err
+			}
 		}
-		if err := errors.Join(errs...); len(all) == 0 && err != nil {
-			return nil, fmt.Errorf("%s: %w", host, err)
+		if len(all) == 0 && failed != nil {
+			return nil, fmt.Errorf("%s: %w", host, failed)
 		}
 		if len(all) == 0 {
 			return nil, fmt.Errorf("%s has no address", host)
