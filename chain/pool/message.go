@@ -121,17 +121,20 @@ func scan(b []byte) error {
 
 // stringEnd returns the index of the quote that ends the string that begins at b[i], or -1.
 func stringEnd(b []byte, i int) int {
-	for j := i + 1; j < len(b); j++ {
-		k := bytes.IndexAny(b[j:], `"\`)
+	for from := i + 1; ; {
+		k := bytes.IndexByte(b[from:], '"')
 		if k < 0 {
 			return -1
 		}
-		if j += k; b[j] == '"' {
-			return j
+		quote, escapes := from+k, 0
+		for j := quote - 1; j >= from && b[j] == '\\'; j-- {
+			escapes++
 		}
-		j++ // the escaped byte
+		if escapes%2 == 0 {
+			return quote
+		}
+		from = quote + 1
 	}
-	return -1
 }
 
 // requestIDs reads the ids out of a request that we made ourselves.
