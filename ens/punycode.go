@@ -30,13 +30,13 @@ var errPunycode = errors.New("not Punycode (RFC 3492)")
 func decodeALabel(label string) (string, error) {
 	plain, err := decodePunycode(strings.TrimPrefix(label, acePrefix))
 	if err != nil {
-		return "", fmt.Errorf("A-label %s: %w", label, err)
+		return "", fmt.Errorf("label %s: %w", label, err)
 	}
 	if isASCII(plain) {
-		return "", fmt.Errorf("A-label %s holds no Unicode", label)
+		return "", fmt.Errorf("label %s holds no Unicode", label)
 	}
 	if again := acePrefix + encodePunycode(plain); again != label {
-		return "", fmt.Errorf("A-label %s is to be written %s", label, again)
+		return "", fmt.Errorf("label %s is to be written %s", label, again)
 	}
 	return plain, nil
 }

@@ -120,12 +120,12 @@ func TestNewRouterRefuses(t *testing.T) {
 // world has three routes: "." is a forwarder, eth. and corp.example. are others.
 type world struct{ forward, eth, corp map[string]*resolver.Answer }
 
-func (w world) resolve(t *testing.T, q resolver.Query) (*resolver.Answer, error, [3][]string) {
+func (w world) resolve(t *testing.T, q resolver.Query) (*resolver.Answer, [3][]string, error) {
 	f, e, c := &script{answers: w.forward}, &script{answers: w.eth}, &script{answers: w.corp}
 	r := mustRouter(t, resolver.Route{Zone: ".", Resolver: f}, resolver.Route{Zone: "eth.", Resolver: e},
 		resolver.Route{Zone: "corp.example.", Resolver: c})
 	a, err := r.Resolve(t.Context(), q)
-	return a, err, [3][]string{f.asked, e.asked, c.asked}
+	return a, [3][]string{f.asked, e.asked, c.asked}, err
 }
 
 type m = map[string]*resolver.Answer
@@ -223,7 +223,7 @@ func TestAliases(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a, err, _ := tt.world.resolve(t, tt.q)
+			a, _, err := tt.world.resolve(t, tt.q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +249,7 @@ func TestSignaturesOfTheChainStay(t *testing.T) {
 	first.Ns = rrs("v.a. 60 IN NSEC x.a. A", sig("v.a.", "NSEC", "2", "a."),
 		"et. 60 IN NSEC eu. NS", sig("et.", "NSEC", "1", "."), "v.a. 60 IN NS evil.")
 	w := world{forward: m{"www.a.": first}, eth: m{"alice.eth.": answer("alice.eth. 60 IN A 1.1.1.1", sig("alice.eth.", "A", "2", "eth."))}}
-	a, err, _ := w.resolve(t, ask("www.a.", dns.TypeA))
+	a, _, err := w.resolve(t, ask("www.a.", dns.TypeA))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestChainBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a, err, asked := tt.world.resolve(t, ask(tt.q, dns.TypeA))
+			a, asked, err := tt.world.resolve(t, ask(tt.q, dns.TypeA))
 			if tt.want == "" {
 				if err != nil || len(a.Answer) != tt.links+1 {
 					t.Fatal(a, err)
@@ -335,7 +335,7 @@ func TestJoinedAnswer(t *testing.T) {
 	three.Extra = rrs("c. 60 IN TXT x")
 	for _, ad := range []bool{true, false} {
 		three.AuthenticatedData = ad
-		a, err, _ := world{eth: m{"a.eth.": one, "b.eth.": two}, forward: m{"c.": three}}.resolve(t, ask("a.eth.", dns.TypeA))
+		a, _, err := world{eth: m{"a.eth.": one, "b.eth.": two}, forward: m{"c.": three}}.resolve(t, ask("a.eth.", dns.TypeA))
 		if err != nil {
 			t.Fatal(err)
 		}
