@@ -56,6 +56,25 @@ func TestDemo(t *testing.T) {
 	sigterm(t, s.Process)
 }
 
+// TestSamples asks the demo's questions of dens over other ways to the same chain.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	chain := world(t)
+	for name, o := range map[string]worldOptions{
+		"registry read directly":         {direct: true},
+		"WebSocket":                      {rpc: []string{chain.WSURL()}},
+		"quorum":                         {trust: "quorum", rpc: []string{chain.HTTPURL(), chain.WSURL()}},
+		"quorum, registry read directly": {trust: "quorum", rpc: []string{chain.HTTPURL(), chain.WSURL()}, direct: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bed.Serve(t, worldConfig(chain, o))
+			for _, sample := range demo.Samples() {
+				checkSample(t, s.DNS, sample)
+			}
+		})
+	}
+}
+
 // checkSample asks by UDP, and by TCP in any case.
 func checkSample(t *testing.T, server string, sample demo.Sample) {
 	t.Helper()

@@ -24,9 +24,16 @@ const (
 // reason within bounded time and memory, kept for seconds only, and no harm to other names.
 func TestHostileContracts(t *testing.T) {
 	t.Parallel()
+	for name, direct := range map[string]bool{"by UniversalResolver": false, "registry read directly": true} {
+		t.Run(name, func(t *testing.T) { testHostile(t, direct) })
+	}
+}
+
+func testHostile(t *testing.T, direct bool) {
+	t.Parallel()
 	chain := world(t)
 	proxy := bed.NewProxy(t, chain.HTTPURL())
-	s := bed.Serve(t, worldConfig(chain, worldOptions{rpc: []string{proxy.URL}}))
+	s := bed.Serve(t, worldConfig(chain, worldOptions{rpc: []string{proxy.URL}, direct: direct}))
 	names := append(demo.Hostile(), "a.ring.eth", "b.ring.eth")
 
 	stop := make(chan struct{})
@@ -40,6 +47,9 @@ func TestHostileContracts(t *testing.T) {
 		for i := range 4 { // names below have a look-up of their own each
 			wg.Go(func() { checkHostile(t, s.DNS, fmt.Sprintf("n%d.%s", i, name), dns.TypeAAAA) })
 		}
+	}
+	for i := range 100 { // a megabyte each, at once
+		wg.Go(func() { checkHostile(t, s.DNS, fmt.Sprintf("m%d.huge.eth", i), dns.TypeA) })
 	}
 	wg.Wait()
 	close(stop)

@@ -47,6 +47,7 @@ type worldOptions struct {
 	aliases  string   // "" is eth.limo
 	rest     string   // further sections
 	noNames  bool
+	direct   bool   // the registry is read directly, without a UniversalResolver
 	chainExt string // further keys of the chain, each on a line that begins with 4 spaces
 }
 
@@ -70,6 +71,10 @@ func worldConfig(c *demo.Chain, o worldOptions) string {
 	}
 	names := "names: []\n"
 	if !o.noNames {
+		universal := c.UniversalResolver.Hex()
+		if o.direct {
+			universal = ""
+		}
 		names = fmt.Sprintf(`names:
   - zone: eth
     system: ens
@@ -78,7 +83,7 @@ func worldConfig(c *demo.Chain, o worldOptions) string {
     universal_resolver: %q
     aliases: [%s]
     gateways: { a: [%q], aaaa: [%q] }
-`, c.Registry.Hex(), c.UniversalResolver.Hex(), or(o.aliases, "eth.limo"), or(o.gateway, demo.GatewayA), demo.GatewayAAAA)
+`, c.Registry.Hex(), universal, or(o.aliases, "eth.limo"), or(o.gateway, demo.GatewayA), demo.GatewayAAAA)
 	}
 	return fmt.Sprintf(`resolve: { forward: [%q] }
 chains:

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// Anvil is a running anvil node with chain id 1 and an automatic block for each transaction.
+// Anvil is a running anvil node with an automatic block for each transaction.
 type Anvil struct {
 	*Process
 	HTTP, WS, IPC string
@@ -23,13 +24,17 @@ type Anvil struct {
 	Deployer      common.Address // an account that the node signs for
 }
 
-// StartAnvil starts anvil until the test ends. args are further options.
+// StartAnvil starts anvil, with chain id 1, until the test ends. args are further options, and may name
+// another chain id.
 func StartAnvil(t testing.TB, args ...string) *Anvil {
 	t.Helper()
 	addr := Free(t)
 	port := strconv.Itoa(int(addr.Port()))
 	a := &Anvil{HTTP: "http://" + addr.String(), WS: "ws://" + addr.String(), IPC: t.TempDir() + "/anvil.ipc"}
-	a.Process = Start(t, Tool(t, "anvil"), append([]string{"--host", "127.0.0.1", "--port", port, "--chain-id", "1", "--ipc", a.IPC, "--silent"}, args...)...)
+	if !slices.Contains(args, "--chain-id") {
+		args = append(args, "--chain-id", "1")
+	}
+	a.Process = Start(t, Tool(t, "anvil"), append([]string{"--host", "127.0.0.1", "--port", port, "--ipc", a.IPC, "--silent"}, args...)...)
 	var err error
 	if a.Client, err = rpc.DialContext(t.Context(), a.HTTP); err != nil {
 		t.Fatal(err)

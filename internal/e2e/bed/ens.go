@@ -159,6 +159,12 @@ func (e *ENS) Register(t testing.TB, name string, resolver common.Address) {
 	e.Send(t, RegistryAddress, e.registry.Data(t, "setSubnodeRecord", Namehash(parent), label, e.Deployer, resolver, uint64(0)))
 }
 
+// RegisterTLD makes a name below the root, with the node's own account as its owner.
+func (e *ENS) RegisterTLD(t testing.TB, label string, resolver common.Address) {
+	t.Helper()
+	e.Send(t, RegistryAddress, e.registry.Data(t, "setSubnodeRecord", common.Hash{}, crypto.Keccak256Hash([]byte(label)), e.Deployer, resolver, uint64(0)))
+}
+
 // Set calls a setter of the public resolver for a name: Set(t, "alice.eth", "setText", "key", "value").
 func (e *ENS) Set(t testing.TB, name, method string, args ...any) {
 	t.Helper()

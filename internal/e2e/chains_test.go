@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/miekg/dns"
+
+	"dens/internal/e2e/bed"
+)
+
+// TestForkOnAnotherChain has ENS on one chain and a fork of it, with a zone of its own, on another: an
+// entry under names is all it takes. The chains have backends and trust of their own, and what happens to
+// one leaves the other alone.
+func TestForkOnAnotherChain(t *testing.T) {
+	first := bed.DeployENS(t, bed.StartAnvil(t))
+	first.PlaceUniversalResolver(t)
+	first.Register(t, "alice.eth", bed.PublicResolverAddress)
+	first.SetDNS(t, "alice.eth", "alice.eth. 300 IN A 192.0.2.10", "shop.alice.eth. 300 IN CNAME alice.arb.")
+
+	second := bed.DeployENS(t, bed.StartAnvil(t, "--chain-id", "42161"))
+	second.RegisterTLD(t, "arb", common.Address{})
+	second.Register(t, "alice.arb", bed.PublicResolverAddress)
+	second.SetDNS(t, "alice.arb", "alice.arb. 300 IN A 192.0.2.77")
+
+	proxy := bed.NewProxy(t, second.HTTP)
+	server := bed.Serve(t, fmt.Sprintf(`resolve: { forward: [] }
+chains:
+  ethereum: { id: 1, trust: quorum, quorum: 2, max_head_age: 1h, rpc: [{ url: %q, operator: one }, { url: %q, operator: two }] }
+  arbitrum: { id: 42161, trust: single, max_head_age: 1h, rpc: [{ url: %q, operator: three }] }
+names:
+  - { zone: eth, system: ens, chain: ethereum, registry: %q, universal_resolver: %q }
+  - { zone: arb, system: ens, chain: arbitrum, registry: %q, ttl: 60s }
+`, first.HTTP, first.WS, proxy.URL, bed.RegistryAddress.Hex(), bed.UniversalResolverAddress.Hex(), bed.RegistryAddress.Hex()))
+
+	for _, r := range []row{
+		{"alice.eth", dns.TypeA, 0, []string{"192.0.2.10"}, ""},
+		{"alice.arb", dns.TypeA, 0, []string{"192.0.2.77"}, ""},
+		{"alice.arb", dns.TypeMX, 0, nil, "alice.arb."},
+		{"bob.arb", dns.TypeA, dns.RcodeNameError, nil, "arb."},
+		{"shop.alice.eth", dns.TypeA, 0, []string{"192.0.2.77", "alice.arb."}, ""}, // from one chain into the other
+	} {
+		r.check(t, server.DNS)
+	}
+
+	proxy.Set(bed.Down)
+	row{"alice.eth", dns.TypeTXT, 0, nil, "alice.eth."}.check(t, server.DNS)
+	if reply := bed.Ask(t, server.DNS, "unseen.arb", dns.TypeA); reply.Rcode != dns.RcodeServerFailure {
+		t.Errorf("a name on the chain whose backend is down: %v", reply)
+	}
+}
+
+// TestWrongChain has a backend that is healthy, but of another chain than the configuration says.
+func TestWrongChain(t *testing.T) {
+	e := bed.DeployENS(t, bed.StartAnvil(t, "--chain-id", "5"))
+	e.PlaceUniversalResolver(t)
+	e.Register(t, "alice.eth", bed.PublicResolverAddress)
+	e.SetDNS(t, "alice.eth", "alice.eth. 300 IN A 192.0.2.66")
+	server := bed.ServeUnready(t, fmt.Sprintf(`resolve: { forward: [] }
+chains: { ethereum: { id: 1, trust: single, rpc: [%q] } }
+`, e.HTTP))
+	if reply := bed.Ask(t, server.DNS, "alice.eth", dns.TypeA); reply.Rcode != dns.RcodeServerFailure || bed.EDE(reply) == nil {
+		t.Errorf("answer from another chain: %v", reply)
+	}
+	if status, body := server.Get(t, "/readyz"); status != 503 {
+		t.Errorf("/readyz is %d: %s", status, body)
+	}
+}
