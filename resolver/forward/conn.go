@@ -35,6 +35,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	pending  map[uint16]*call
+	claimed  int // questions that will come
 	lastRead time.Time
 	err      error
 }
@@ -58,15 +59,18 @@ func newConn(nc net.Conn, chance *chance, idle, write time.Duration) *conn {
 func (c *conn) load() (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.pending), c.err == nil
+	return len(c.pending) + c.claimed, c.err == nil
 }
 
-// roundTrip asks one question. An error that wraps errClosed says that the connection is of no use.
-func (c *conn) roundTrip(ctx context.Context, req, buf []byte) ([]byte, error) {
-	question, ok := questionOf(req)
-	if !ok || len(req) > maxMessage {
-		return nil, errRequest
-	}
+// claim announces a roundTrip.
+func (c *conn) claim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claimed++
+}
+
+// roundTrip asks one question, which was claimed. An error that wraps errClosed says that the connection is of no use.
+func (c *conn) roundTrip(ctx context.Context, req, question, buf []byte) ([]byte, error) {
 	call := &call{question: question, reply: make(chan []byte, 1)}
 	id, err := c.add(call)
 	if err != nil {
@@ -115,6 +119,7 @@ func (c *conn) write(msg []byte) {
 func (c *conn) add(call *call) (uint16, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.claimed--
 	if c.err != nil {
 		return 0, c.err
 	}
@@ -151,7 +156,7 @@ func (c *conn) endIfSilent(start time.Time) {
 
 func (c *conn) closeIdle() {
 	c.mu.Lock()
-	idle := len(c.pending) == 0
+	idle := len(c.pending) == 0 && c.claimed == 0
 	if idle && c.err == nil {
 		c.fail(errors.New("idle"))
 	}

@@ -72,7 +72,10 @@ func (f *Forwarder) Resolve(ctx context.Context, q resolver.Query) (*resolver.An
 	}
 	order := f.order()
 	most := max(soloRounds, maxAttempts) + 1
-	r := race{f: f, q: q, order: order, results: make(chan result, most), final: make(map[*upstream]bool)}
+	r := race{
+		f: f, q: q, order: order, results: make(chan result, most),
+		asked: make(map[*upstream]int), final: make(map[*upstream]bool),
+	}
 	return r.run(ctx)
 }
 
@@ -82,11 +85,10 @@ func isData(rrtype uint16) bool {
 	return rrtype == dns.TypeANY || rrtype != dns.TypeNone && rrtype != dns.TypeOPT && (rrtype < 128 || rrtype > 255)
 }
 
-// attempt asks one upstream, and has it probed when it turns out to be down.
+// attempt asks one upstream, and has it probed when it gives much trouble.
 func (f *Forwarder) attempt(ctx context.Context, u *upstream, q resolver.Query, silent bool) result {
 	res, probe := u.attempt(ctx, q, silent)
 	if probe {
-		f.cfg.Log.Warn("upstream is down", "upstream", u.Name, "protocol", string(u.Protocol), "cause", u.status().LastError)
 		f.spawn(func() { f.probeLoop(u) })
 	}
 	return res

@@ -12,33 +12,38 @@ type State string
 const (
 	Unknown State = "unknown" // not asked yet
 	Up      State = "up"
-	Down    State = "down" // asked last, and probed until it answers
+	Down    State = "down" // a probe found it so: asked last, and probed until it answers
 )
 
-// Trouble adds up until an upstream counts as down; a good answer takes it all away.
+// Trouble adds up until an upstream is probed; a good answer takes it all away. Only a probe takes an
+// upstream down: questions for names that do not resolve anywhere are anybody's to ask.
 const (
+	troubleServ    = 1 // SERVFAIL: the name's fault more often than the server's; costs the place in the order only
 	troubleSlow    = 2 // another upstream was faster by far, or the client went away
-	troubleServ    = 1 // SERVFAIL: the name's fault more often than the server's
 	troubleHard    = 4 // no reply, no connection, or no service
 	troubleEnough  = 8
+	doubtful       = troubleEnough - 1
 	firstPatience  = 400 * time.Millisecond // with an upstream that was not measured
 	leastPatience  = 100 * time.Millisecond
 	greatPatience  = 1500 * time.Millisecond
 	refusedMemory  = 10 * time.Minute // how long a server that refuses EDNS is asked without, or one that changes case by TCP
 	silenceMemory  = time.Minute      // how long one is asked without EDNS that may just have lost a packet
 	lastErrorBytes = 200
+	aged           = 5 * time.Second // a round-trip time this old counts no more than a new one
 )
 
 // health is what is known of one upstream.
 //
-//	unknown --answer--> up --trouble--> down --answer or probe--> up
+//	unknown --answer--> up --trouble, probe fails--> down --answer or probe--> up
 type health struct {
 	mu        sync.Mutex
 	state     State
 	rtt       time.Duration // smoothed (RFC 6298)
 	variation time.Duration
-	measured  time.Time // when rtt was last brought up to date, or a try to do so began
+	sampled   time.Time // when rtt was last brought up to date
+	measured  time.Time // when that was last tried
 	trouble   int
+	refusing  bool // the newest failure was a reply that said no, such as REFUSED
 	probing   bool // a probe loop runs
 	queries   uint64
 	errors    uint64
@@ -55,35 +60,40 @@ func (h *health) answered(now time.Time, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.queries++
-	h.state, h.trouble = Up, 0
+	h.state, h.trouble, h.refusing = Up, 0, false
 	h.sample(now, took)
 }
 
 func (h *health) sample(now time.Time, took time.Duration) {
-	if h.measured = now; h.rtt == 0 {
-		h.rtt, h.variation = took, took/2
+	weight := time.Duration(8)
+	if now.Sub(h.sampled) > aged {
+		weight = 2
+	}
+	h.measured, h.sampled = now, now
+	if h.rtt == 0 {
+		h.rtt, h.variation = max(took, 1), took/2
 		return
 	}
 	h.variation += ((h.rtt - took).Abs() - h.variation) / 4
-	h.rtt += (took - h.rtt) / 8
+	h.rtt = max(h.rtt+(took-h.rtt)/weight, 1)
 }
 
-// failed notes a failure and reports whether a probe loop is to be started.
-func (h *health) failed(now time.Time, took time.Duration, trouble int, why string) (probe bool) {
+// failed notes a failure and reports whether a probe loop is to be started. refusing says that the
+// server is there and does not want to answer.
+func (h *health) failed(now time.Time, took time.Duration, trouble int, why string, refusing bool) (probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.queries++
 	h.errors++
 	h.lastError = why[:min(len(why), lastErrorBytes)]
-	h.trouble += trouble
+	h.refusing = refusing
+	if trouble > troubleServ || h.trouble < doubtful {
+		h.trouble += trouble
+	}
 	if h.measured = now; h.rtt > 0 && took > h.rtt {
 		h.sample(now, took) // at least so long
 	}
-	if h.trouble < troubleEnough {
-		return false
-	}
-	h.state = Down
-	if h.probing {
+	if h.trouble < troubleEnough || h.probing {
 		return false
 	}
 	h.probing = true
@@ -99,7 +109,7 @@ func (h *health) overtaken(now time.Time, took time.Duration) (probe bool) {
 		return false
 	}
 	h.mu.Unlock()
-	return h.failed(now, took, troubleSlow, "slower than another")
+	return h.failed(now, took, troubleSlow, "slower than another", false)
 }
 
 // patience is how long to wait before another upstream is asked as well. Under mu.
@@ -113,15 +123,15 @@ func (h *health) patience() time.Duration {
 // rank is what upstreams are put in order by.
 type rank struct {
 	state    State
+	trouble  int
 	rtt      time.Duration
 	patience time.Duration
-	measured time.Time
 }
 
 func (h *health) rank() rank {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return rank{h.state, h.rtt, h.patience(), h.measured}
+	return rank{h.state, h.trouble, h.rtt, h.patience()}
 }
 
 // claim reports whether the upstream is due for being measured again, and if so, sees to it that nobody
@@ -147,20 +157,21 @@ func (h *health) startProbing() bool {
 	return true
 }
 
-// probed notes how a probe went and reports whether the probe loop is to end. A server that refuses the
-// probe may well serve its own zones: it is up until questions have shown otherwise.
-func (h *health) probed(err error) (end bool) {
+// probed notes how a probe went, and reports whether the probe loop is to end and whether the upstream
+// went down or came up since before. A server that refuses the probe may well serve its own zones: it
+// is up until questions have shown otherwise.
+func (h *health) probed(before State, err error) (end, changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, spoke := errors.AsType[rcodeError](err); spoke && h.state == Unknown {
-		h.state, err = Up, nil
+	if _, spoke := errors.AsType[rcodeError](err); spoke && !h.refusing {
+		h.state, h.trouble, err = Up, min(h.trouble, doubtful), nil
 	}
 	if err == nil {
 		h.probing = false
-		return true
+		return true, before == Down
 	}
 	h.state, h.trouble, h.lastError = Down, troubleEnough, err.Error()
-	return false
+	return false, before != Down
 }
 
 // edns reports whether to ask with EDNS. do says that signatures are wanted, which takes EDNS; silent

@@ -32,7 +32,14 @@ func request(q resolver.Query, edns bool) ([]byte, error) {
 	if edns {
 		m.SetEdns0(udpSize, q.DO)
 	}
-	return m.Pack()
+	req, err := m.Pack()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := questionOf(req); !ok {
+		return nil, errRequest // the library packs names of any length
+	}
+	return req, nil
 }
 
 // questionOf returns the question section of a message with one question.

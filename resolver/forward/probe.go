@@ -59,24 +59,30 @@ func (u *upstream) probe(ctx context.Context, q resolver.Query, half time.Durati
 
 // probeLoop asks an upstream until it answers, be it here or to a question.
 func (f *Forwarder) probeLoop(u *upstream) {
-	pause := f.cfg.ProbeMin
+	log := f.cfg.Log.With("upstream", u.Name, "protocol", string(u.Protocol))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	if u.rank().state == Down {
-		timer.Reset(f.chance.jitter(pause))
-	}
-	for {
+	for pause := f.cfg.ProbeMin; ; pause = min(2*pause, f.cfg.ProbeMax) {
 		select {
 		case <-timer.C:
 		case <-f.ctx.Done():
 			return
 		}
+		before := u.rank().state
 		_, err := f.probe(f.ctx, u)
-		if u.probed(err) {
-			f.cfg.Log.Info("upstream is up", "upstream", u.Name, "protocol", string(u.Protocol))
+		if f.ctx.Err() != nil {
+			return
+		}
+		end, changed := u.probed(before, err)
+		switch {
+		case changed && end:
+			log.Info("upstream is up again")
+		case changed:
+			log.Warn("upstream is down", "cause", err)
+		}
+		if end {
 			return
 		}
 		timer.Reset(f.chance.jitter(pause))
-		pause = min(2*pause, f.cfg.ProbeMax)
 	}
 }

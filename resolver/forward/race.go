@@ -22,14 +22,15 @@ type race struct {
 	q       resolver.Query
 	order   []*upstream
 	results chan result
-	next    int // attempts started
-	running int
+	next    int               // attempts started
+	running int               // attempts under way
+	asked   map[*upstream]int // of these, at each
 	final   map[*upstream]bool
 	losses  []result
 }
 
 // order puts the upstreams in the order in which to ask them: the fastest first, those not measured yet
-// behind, those that are down last.
+// and those that fail a lot behind, those that are down last.
 func (f *Forwarder) order() []*upstream {
 	if len(f.upstreams) == 1 {
 		return f.upstreams
@@ -41,9 +42,9 @@ func (f *Forwarder) order() []*upstream {
 	}
 	class := func(u *upstream) int {
 		switch r := ranks[u]; {
-		case r.state == Down:
+		case r.state == Down, r.trouble >= troubleEnough:
 			return 2
-		case r.rtt == 0:
+		case r.rtt == 0, r.trouble >= doubtful:
 			return 1
 		default:
 			return 0
@@ -66,12 +67,13 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 	stop := context.AfterFunc(r.f.ctx, cancel)
 	defer stop()
 	r.explore()
-	hedge := time.NewTimer(r.start(ctx))
+	hedge := time.NewTimer(r.start(ctx, false))
 	defer hedge.Stop()
 	for {
 		select {
 		case res := <-r.results:
 			r.running--
+			r.asked[res.from]--
 			if res.answer != nil {
 				return res.answer, nil
 			}
@@ -79,13 +81,13 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 				r.final[res.from] = true
 			}
 			r.losses = append(r.losses, res)
-			if patience := r.start(ctx); patience > 0 {
+			if patience := r.start(ctx, false); patience > 0 {
 				hedge.Reset(patience)
 			} else if r.running == 0 {
 				return nil, r.f.failure(r.losses)
 			}
 		case <-hedge.C:
-			if patience := r.start(ctx); patience > 0 {
+			if patience := r.start(ctx, true); patience > 0 {
 				hedge.Reset(patience)
 			}
 		case <-ctx.Done():
@@ -95,8 +97,8 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 }
 
 // start asks the next upstream and returns how long to wait before the one after it; 0 when there is
-// none to ask now.
-func (r *race) start(ctx context.Context) time.Duration {
+// none to ask now. late says that those under way are late: they may be asked once more.
+func (r *race) start(ctx context.Context, late bool) time.Duration {
 	most := min(len(r.order)*rounds, maxAttempts)
 	if len(r.order) == 1 {
 		most = soloRounds
@@ -106,11 +108,15 @@ func (r *race) start(ctx context.Context) time.Duration {
 	}
 	for r.next < most {
 		u, round := r.order[r.next%len(r.order)], r.next/len(r.order)
+		if r.asked[u] > 0 && round > 0 && !late {
+			return 0
+		}
 		r.next++
-		if r.final[u] {
+		if r.final[u] || r.asked[u] > 0 && round == 0 {
 			continue
 		}
 		r.running++
+		r.asked[u]++
 		// The second packet to the only server may be as lost as the first was.
 		silent := round > 1 || round > 0 && len(r.order) > 1
 		limit := r.f.cfg.Timeout
@@ -136,6 +142,7 @@ func (r *race) explore() {
 			continue
 		}
 		r.running++
+		r.asked[u]++
 		r.f.spawn(func() {
 			ctx, cancel := context.WithTimeout(r.f.ctx, r.f.cfg.Timeout)
 			defer cancel()

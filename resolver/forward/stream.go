@@ -84,71 +84,93 @@ func (s *Stream) Exchange(ctx context.Context, to netip.AddrPort, req, buf []byt
 }
 
 func (s *Stream) exchange(ctx context.Context, addr string, req, buf []byte) ([]byte, error) {
+	question, ok := questionOf(req)
+	if !ok || len(req) > maxMessage {
+		return nil, errRequest
+	}
 	c, reused, err := s.get(ctx, addr, false)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.roundTrip(ctx, req, buf)
+	reply, err := c.roundTrip(ctx, req, question, buf)
 	if err == nil || !reused || !errors.Is(err, errClosed) || ctx.Err() != nil {
 		return reply, err
 	}
 	if c, _, err = s.get(ctx, addr, true); err != nil {
 		return nil, err
 	}
-	return c.roundTrip(ctx, req, buf)
+	return c.roundTrip(ctx, req, question, buf)
 }
 
-// get returns a connection to addr. reused says that it was open already; with fresh it never was.
+// get returns a connection to addr, and claims a place on it. reused says that it was open already; with fresh it never was.
 func (s *Stream) get(ctx context.Context, addr string, fresh bool) (c *conn, reused bool, err error) {
+	for waits := 0; waits <= maxConns; waits++ {
+		c, d, err := s.take(addr, fresh)
+		if err != nil {
+			return nil, false, err
+		}
+		if c != nil {
+			return c, waits == 0, nil
+		}
+		select {
+		case <-d.done:
+			if d.err != nil {
+				return nil, false, d.err
+			}
+			if fresh {
+				d.conn.claim()
+				return d.conn, false, nil
+			}
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	return nil, false, errBusy // the others that waited were faster, time and again
+}
+
+// take returns a connection to addr, or the dialing that is to be waited for.
+func (s *Stream) take(addr string, fresh bool) (*conn, *dialing, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
-		return nil, false, errClosed
+		return nil, nil, errClosed
 	}
 	srv := s.servers[addr]
 	if srv == nil {
 		if len(s.servers) >= maxServers {
-			s.mu.Unlock()
-			return nil, false, errBusy
+			return nil, nil, errBusy
 		}
 		srv = &server{}
 		s.servers[addr] = srv
 	}
-	if !fresh {
-		if c = srv.pick(); c != nil {
-			s.mu.Unlock()
-			return c, true, nil
-		}
-	}
-	d := srv.dialing
-	if d == nil {
-		d = &dialing{done: make(chan struct{})}
+	best, load := srv.pick()
+	room := len(srv.conns) < maxConns || fresh && len(srv.conns) < 2*maxConns // some may be dead
+	usable := best != nil && load < maxPending && !fresh
+	if srv.dialing == nil && room && (!usable || load >= spread) {
+		d := &dialing{done: make(chan struct{})}
 		srv.dialing = d
 		s.wg.Go(func() { s.open(addr, srv, d) })
 	}
-	s.mu.Unlock()
-	select {
-	case <-d.done:
-		return d.conn, false, d.err
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
+	switch {
+	case usable:
+		best.claim()
+		return best, nil, nil
+	case srv.dialing != nil:
+		return nil, srv.dialing, nil
+	default:
+		return nil, nil, errBusy
 	}
 }
 
-// pick returns the connection with the fewest questions, or nil when another one should be opened.
+// pick returns the connection with the fewest questions, and how many these are; nil when none is open.
 // Under Stream.mu.
-func (srv *server) pick() *conn {
-	var best *conn
-	least := 0
+func (srv *server) pick() (best *conn, least int) {
 	for _, c := range srv.conns {
 		if n, ok := c.load(); ok && (best == nil || n < least) {
 			best, least = c, n
 		}
 	}
-	if best == nil || least >= spread && len(srv.conns) < maxConns && srv.dialing == nil {
-		return nil
-	}
-	return best
+	return best, least
 }
 
 // open makes d's connection. It has its own deadline, so that the one who asked first may go.

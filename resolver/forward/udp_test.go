@@ -91,6 +91,7 @@ func TestForgedRepliesArePassedOver(t *testing.T) {
 }
 
 func TestOnlyForgedReplies(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		n      int
@@ -297,6 +298,7 @@ func TestEDNSTrouble(t *testing.T) {
 
 // A slow server is not taken for one that drops EDNS where signatures are wanted.
 func TestSlowServerKeepsEDNS(t *testing.T) {
+	t.Parallel()
 	var slow atomic.Bool
 	slow.Store(true)
 	s := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {

@@ -160,15 +160,15 @@ func (u *upstream) attempt(ctx context.Context, q resolver.Query, silent bool) (
 	case errors.Is(err, context.Canceled):
 		probe = u.overtaken(now, took)
 	case err != nil:
-		probe = u.failed(now, took, troubleHard, describe(err))
+		probe = u.failed(now, took, troubleHard, describe(err), false)
 	case r.answer != nil:
 		u.answered(now, took)
 	case r.rcode == dns.RcodeServerFailure:
 		res.final = true
-		probe = u.failed(now, took, troubleServ, "SERVFAIL")
+		probe = u.failed(now, took, troubleServ, "SERVFAIL", false)
 	default:
 		res.final = true
-		probe = u.failed(now, took, troubleHard, rcodeText(r.rcode))
+		probe = u.failed(now, took, troubleHard, rcodeText(r.rcode), true)
 	}
 	return res, probe
 }

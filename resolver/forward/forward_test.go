@@ -1,0 +1,469 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dens/resolver"
+)
+
+func delayed(d time.Duration, h handler) handler {
+	return func(w dns.ResponseWriter, r *dns.Msg) {
+		time.Sleep(d)
+		h(w, r)
+	}
+}
+
+func silent(dns.ResponseWriter, *dns.Msg) {}
+
+// failure asks and wants an error.
+func failure(t testing.TB, f *Forwarder, q resolver.Query) *resolver.Error {
+	t.Helper()
+	a, err := f.Resolve(t.Context(), q)
+	var e *resolver.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v, error %v", a, err)
+	}
+	return e
+}
+
+func TestFastestFirst(t *testing.T) {
+	slow := serve(t, "udp", delayed(60*time.Millisecond, good))
+	fast := serve(t, "udp", delayed(5*time.Millisecond, good))
+	f := forwarder(t, Config{}, udp(slow.addr, "slow"), udp(fast.addr, "fast"))
+	for i := range 20 {
+		expect(t, f, fmt.Sprintf("n%d.example.org.", i))
+	}
+	if s, q := slow.count("udp"), fast.count("udp"); q < 15 || s < 1 || s > q {
+		t.Errorf("the slow one was asked %d times, the fast one %d times", s, q)
+	}
+	if s := f.Status(); s[0].RTT <= s[1].RTT || s[1].State != Up || s[1].Name != "fast" || s[1].Protocol != UDP || s[1].Queries < 15 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The far one is asked now and then, and takes the lead when it has become the near one.
+func TestExploration(t *testing.T) {
+	var lag atomic.Int64
+	lag.Store(int64(60 * time.Millisecond))
+	a := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) { time.Sleep(time.Duration(lag.Load())); good(w, r) })
+	b := serve(t, "udp", delayed(20*time.Millisecond, good))
+	f := forwarder(t, Config{Explore: 30 * time.Millisecond}, udp(a.addr, "a"), udp(b.addr, "b"))
+	for range 5 {
+		expect(t, f, "www.example.org.")
+	}
+	lag.Store(0)
+	for range 60 {
+		expect(t, f, "www.example.org.")
+	}
+	if s := f.Status(); s[0].RTT >= s[1].RTT {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestFailover(t *testing.T) {
+	bad := map[string]handler{
+		"SERVFAIL":      rcode(dns.RcodeServerFailure),
+		"REFUSED":       rcode(dns.RcodeRefused),
+		"NOTIMP":        rcode(dns.RcodeNotImplemented),
+		"NOTAUTH":       rcode(dns.RcodeNotAuth),
+		"silent":        silent,
+		"wrong answers": func(w dns.ResponseWriter, r *dns.Msg) { r.Question[0].Name = "evil.example."; good(w, r) },
+		"referral": func(w dns.ResponseWriter, r *dns.Msg) {
+			m := respond(r)
+			m.Ns = append(m.Ns, rr("org. 60 IN NS ns.org."))
+			w.WriteMsg(m)
+		},
+		"no message": func(w dns.ResponseWriter, r *dns.Msg) {
+			b, _ := respond(r, "@ 60 IN A 192.0.2.1").Pack()
+			w.Write(b[:len(b)-20])
+		},
+	}
+	for name, h := range bad {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one, two := serve(t, "udp,tcp", h), serve(t, "udp,tcp", good)
+			f := forwarder(t, Config{}, udp(one.addr, "one"), udp(two.addr, "two"))
+			for i := range 12 {
+				expect(t, f, fmt.Sprintf("n%d.example.org.", i))
+			}
+			if s := f.Status(); s[1].State != Up || s[1].Errors != 0 {
+				t.Errorf("%+v", s)
+			}
+			if n := one.count("udp") + one.count("tcp"); n > 40 {
+				t.Errorf("the bad one was asked %d times", n)
+			}
+		})
+	}
+}
+
+func TestHedging(t *testing.T) {
+	t.Parallel()
+	var stuck atomic.Bool
+	one := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {
+		if !stuck.Load() {
+			good(w, r)
+		}
+	})
+	two := serve(t, "udp", delayed(30*time.Millisecond, good))
+	f := forwarder(t, Config{}, udp(one.addr, "one"), udp(two.addr, "two"))
+	for range 10 {
+		expect(t, f, "www.example.org.")
+	}
+	stuck.Store(true)
+	start := time.Now()
+	expect(t, f, "www.example.org.")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	for range 12 {
+		expect(t, f, "www.example.org.")
+	}
+	if s := f.Status(); s[0].Errors == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAllSayServfail(t *testing.T) {
+	plain := serve(t, "udp", rcode(dns.RcodeServerFailure))
+	bogus := serve(t, "udp", rcode(dns.RcodeServerFailure,
+		&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeSignatureExpired, ExtraText: "signature\x00 expired\xff"}))
+	refused := serve(t, "udp", rcode(dns.RcodeRefused))
+
+	e := failure(t, forwarder(t, Config{}, udp(plain.addr, "plain"), udp(bogus.addr, "bogus")), query("www.example.org."))
+	if e.Rcode != dns.RcodeServerFailure || e.Code != dns.ExtendedErrorCodeSignatureExpired || e.Text != "bogus: signature expired" {
+		t.Errorf("%+v", e)
+	}
+	e = failure(t, forwarder(t, Config{}, udp(plain.addr, "plain"), udp(refused.addr, "refused")), query("www.example.org."))
+	if e.Rcode != dns.RcodeServerFailure || e.Code != dns.ExtendedErrorCodeOther || e.Text != "plain: SERVFAIL; refused: REFUSED" && e.Text != "refused: REFUSED; plain: SERVFAIL" {
+		t.Errorf("%+v", e)
+	}
+	if n := plain.count("udp"); n > 3 {
+		t.Errorf("one SERVFAIL was asked for %d times by 2 questions", n)
+	}
+}
+
+// nobody returns an address where nobody listens.
+func nobody(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	mute := serve(t, "udp", silent)
+	f := forwarder(t, Config{Timeout: 700 * time.Millisecond}, udp(mute.addr, "mute"))
+	start := time.Now()
+	e := failure(t, f, query("www.example.org."))
+	if e.Code != dns.ExtendedErrorCodeNoReachableAuthority || e.Text != "mute: timeout" || time.Since(start) > 2*time.Second {
+		t.Errorf("%+v after %v", e, time.Since(start))
+	}
+	for _, p := range []Protocol{UDP, TCP, TLS, HTTPS} {
+		f = forwarder(t, Config{}, Upstream{Protocol: p, Addr: nobody(t), Name: "none"})
+		start = time.Now()
+		e = failure(t, f, query("www.example.org."))
+		if e.Code != dns.ExtendedErrorCodeNetworkError || e.Text != "none: connection refused" || time.Since(start) > time.Second {
+			t.Errorf("%s: %+v after %v", p, e, time.Since(start))
+		}
+	}
+	f = forwarder(t, Config{}, Upstream{Protocol: TCP, Addr: "dns.example:53"})
+	if e = failure(t, f, query("www.example.org.")); !strings.Contains(e.Error(), "no way to resolve") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// An upstream that comes back is used again by itself, and long before 5 seconds.
+func TestReturn(t *testing.T) {
+	for _, p := range []Protocol{UDP, TCP} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			addr := nobody(t)
+			f := forwarder(t, Config{Timeout: 300 * time.Millisecond, ProbeMin: 50 * time.Millisecond, ProbeMax: 100 * time.Millisecond},
+				Upstream{Protocol: p, Addr: addr, Name: "one"})
+			for range 4 {
+				failure(t, f, query("www.example.org."))
+			}
+			for end := time.Now().Add(3 * time.Second); f.Status()[0].State != Down; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%+v", f.Status())
+				}
+			}
+			if s := f.Status()[0]; s.LastError != "connection refused" || f.Ready() {
+				t.Fatalf("%+v", s)
+			}
+			s := serveAt(t, addr, "udp,tcp", good)
+			for end := time.Now().Add(3 * time.Second); !f.Ready(); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%+v", f.Status())
+				}
+			}
+			probes := len(s.requests())
+			time.Sleep(300 * time.Millisecond)
+			if n := len(s.requests()); n > probes+1 {
+				t.Errorf("probing goes on: %d, %d", probes, n)
+			}
+			expect(t, f, "www.example.org.")
+		})
+	}
+}
+
+// Even while all are taken to be down, questions go out.
+func TestLastResort(t *testing.T) {
+	addr := nobody(t)
+	f := forwarder(t, Config{ProbeMin: time.Hour, ProbeMax: time.Hour}, udp(addr, "one"), udp(nobody(t), "two"))
+	for range 4 {
+		failure(t, f, query("www.example.org."))
+	}
+	serveAt(t, addr, "udp", good)
+	expect(t, f, "www.example.org.")
+	if s := f.Status()[0]; s.State != Up {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Names that nobody can resolve do not take an upstream down.
+func TestBadNamesAreNotTheUpstreamsFault(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {
+		switch name := strings.ToLower(r.Question[0].Name); {
+		case strings.HasPrefix(name, "lame"):
+			rcode(dns.RcodeServerFailure)(w, r)
+		case strings.HasPrefix(name, "slow"):
+		default:
+			good(w, r)
+		}
+	})
+	f := forwarder(t, Config{Timeout: 150 * time.Millisecond}, udp(s.addr, "one"))
+	expect(t, f, "www.example.org.")
+	for _, name := range []string{"lame.example.", "slow.example."} {
+		for range 10 {
+			failure(t, f, query(name))
+			if !f.Ready() {
+				t.Fatalf("%+v", f.Status())
+			}
+		}
+	}
+	expect(t, f, "www.example.org.")
+}
+
+// A server that refuses the probe is up as long as questions are answered, and down when they are not.
+func TestProbeIsRefused(t *testing.T) {
+	var shut atomic.Bool
+	s := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {
+		if shut.Load() || r.Question[0].Qtype == dns.TypeSOA {
+			rcode(dns.RcodeRefused)(w, r)
+			return
+		}
+		good(w, r)
+	})
+	f := forwarder(t, Config{ProbeMin: 10 * time.Millisecond, ProbeMax: 10 * time.Millisecond}, udp(s.addr, "one"))
+	await := func(ready bool) {
+		t.Helper()
+		for end := time.Now().Add(3 * time.Second); f.Ready() != ready; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%+v", f.Status())
+			}
+		}
+	}
+	await(true)
+	expect(t, f, "www.example.org.")
+	shut.Store(true)
+	failure(t, f, query("www.example.org."))
+	failure(t, f, query("www.example.org."))
+	await(false)
+	shut.Store(false)
+	expect(t, f, "www.example.org.")
+	await(true)
+}
+
+func TestReadyProbesByItself(t *testing.T) {
+	s := serve(t, "udp", good)
+	f := forwarder(t, Config{Zone: "corp.example"}, udp(s.addr, "one"))
+	if f.Ready() || f.Status()[0].State != Unknown {
+		t.Fatalf("%+v", f.Status())
+	}
+	for end := time.Now().Add(3 * time.Second); !f.Ready(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%+v", f.Status())
+		}
+	}
+	r := s.requests()
+	if len(r) != 1 || strings.ToLower(r[0].name) != "corp.example." || r[0].msg.Question[0].Qtype != dns.TypeSOA {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	s := serve(t, "udp", delayed(10*time.Millisecond, good))
+	refused := serve(t, "udp", rcode(dns.RcodeRefused))
+	mute := serve(t, "udp", silent)
+	f := forwarder(t, Config{ProbeTimeout: 300 * time.Millisecond}, udp(s.addr, "a"), udp(refused.addr, "b"), udp(mute.addr, "c"))
+	if took, err := f.Probe(t.Context(), 0); err != nil || took < 10*time.Millisecond {
+		t.Errorf("%v, %v", took, err)
+	}
+	for i, want := range map[int]string{1: "REFUSED", 2: "timeout", 3: "no such upstream", -1: "no such upstream"} {
+		if _, err := f.Probe(t.Context(), i); err == nil || err.Error() != want {
+			t.Errorf("%d: %v, want %s", i, err, want)
+		}
+	}
+}
+
+func TestShedding(t *testing.T) {
+	t.Parallel()
+	mute := serve(t, "udp", silent)
+	f := forwarder(t, Config{MaxOutstanding: 2, Timeout: 500 * time.Millisecond}, udp(mute.addr, "mute"))
+	var wg sync.WaitGroup
+	var shed atomic.Int32
+	for range 10 {
+		wg.Go(func() {
+			_, err := f.Resolve(t.Context(), query("www.example.org."))
+			var e *resolver.Error
+			if errors.As(err, &e) && e.Code == dns.ExtendedErrorCodeOther && strings.Contains(e.Text, "too many questions") {
+				shed.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if shed.Load() != 8 {
+		t.Errorf("%d of 10 were shed", shed.Load())
+	}
+}
+
+func TestQuestionsThatAreNotForwarded(t *testing.T) {
+	s := serve(t, "udp", good)
+	f := forwarder(t, Config{}, udp(s.addr, "one"))
+	for _, q := range []resolver.Query{
+		{Name: "a.", Type: dns.TypeAXFR, Class: dns.ClassINET}, {Name: "a.", Type: dns.TypeOPT, Class: dns.ClassINET},
+		{Name: "a.", Type: 0, Class: dns.ClassINET}, {Name: "a.", Type: dns.TypeTKEY, Class: dns.ClassINET},
+		{Name: "version.bind.", Type: dns.TypeTXT, Class: dns.ClassCHAOS},
+	} {
+		if e := failure(t, f, q); e.Rcode != dns.RcodeRefused {
+			t.Errorf("%v: %+v", q, e)
+		}
+	}
+	if e := failure(t, f, query(strings.Repeat("abcdefg.", 40))); e.Rcode != dns.RcodeFormatError {
+		t.Errorf("%+v", e)
+	}
+	if len(s.requests()) != 0 {
+		t.Error("something was sent")
+	}
+}
+
+func TestCanceledQuestion(t *testing.T) {
+	mute := serve(t, "udp", silent)
+	f := forwarder(t, Config{}, udp(mute.addr, "mute"))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := f.Resolve(ctx, query("www.example.org.")); err == nil || time.Since(start) > time.Second {
+		t.Error(err, time.Since(start))
+	}
+}
+
+func TestClosed(t *testing.T) {
+	mute := serve(t, "udp", silent)
+	f := forwarder(t, Config{}, udp(mute.addr, "mute"), udp(mute.addr, "two"))
+	result := make(chan error, 1)
+	go func() {
+		_, err := f.Resolve(context.Background(), query("www.example.org."))
+		result <- err
+	}()
+	for len(mute.requests()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	f.Close()
+	var e *resolver.Error
+	if err := <-result; !errors.As(err, &e) || e.Code != dns.ExtendedErrorCodeNotReady {
+		t.Error(err)
+	}
+	if _, err := f.Resolve(t.Context(), query("www.example.org.")); err == nil {
+		t.Error("answered when closed")
+	}
+	f.Ready()
+	f.Close()
+}
+
+func TestNewRefuses(t *testing.T) {
+	ok := Upstream{Protocol: UDP, Addr: "127.0.0.1:53"}
+	tests := map[string]Config{
+		"nobody":      {},
+		"no port":     {Upstreams: []Upstream{{Protocol: UDP, Addr: "127.0.0.1"}}},
+		"no host":     {Upstreams: []Upstream{{Protocol: UDP, Addr: ":53"}}},
+		"protocol":    {Upstreams: []Upstream{ok, {Protocol: "quic", Addr: "127.0.0.1:53"}}},
+		"no slash":    {Upstreams: []Upstream{{Protocol: HTTPS, Addr: "127.0.0.1:443", Path: "s3cr3t"}}},
+		"other host":  {Upstreams: []Upstream{{Protocol: HTTPS, Addr: "127.0.0.1:443", Path: "//s3cr3t/x"}}},
+		"no URL path": {Upstreams: []Upstream{{Protocol: HTTPS, Addr: "127.0.0.1:443", Path: "/s3cr3t%zz"}}},
+		"bad zone":    {Upstreams: []Upstream{ok}, Zone: "a..b"},
+	}
+	for name, cfg := range tests {
+		f, err := New(cfg)
+		if err == nil {
+			f.Close()
+			t.Errorf("%s: no error", name)
+		} else if strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: the secret shows: %v", name, err)
+		}
+	}
+}
+
+// Through a Router, an upstream has no say about names that are another's.
+func TestBehindRouter(t *testing.T) {
+	s := serve(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {
+		m := respond(r, "@ 60 IN CNAME alice.eth.", "alice.eth. 60 IN A 6.6.6.6")
+		m.Rcode = dns.RcodeNameError
+		if !strings.EqualFold(r.Question[0].Name, "nx.example.org.") {
+			m.Rcode = dns.RcodeSuccess
+		} else {
+			m.Answer = m.Answer[:1]
+		}
+		w.WriteMsg(m)
+	})
+	f := forwarder(t, Config{}, udp(s.addr, "one"))
+	router, err := resolver.NewRouter([]resolver.Route{{Zone: ".", Resolver: f}, {Zone: "eth", Resolver: alice{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"www.example.org.", "nx.example.org."} {
+		a, err := router.Resolve(t.Context(), query(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Rcode != dns.RcodeSuccess || len(a.Answer) != 2 || a.Answer[1].(*dns.A).A.String() != "192.0.2.7" {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
+type alice struct{}
+
+func (alice) Resolve(_ context.Context, q resolver.Query) (*resolver.Answer, error) {
+	return &resolver.Answer{Answer: []dns.RR{rr(q.Name + " 60 IN A 192.0.2.7")}}, nil
+}
+
+func BenchmarkResolve(b *testing.B) {
+	s := serve(b, "udp,tcp", good)
+	for _, p := range []Protocol{UDP, TCP} {
+		b.Run(string(p), func(b *testing.B) {
+			f := forwarder(b, Config{}, Upstream{Protocol: p, Addr: s.addr})
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := f.Resolve(b.Context(), query("www.example.org.")); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
