@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// A connection on which nothing came for so long, with a question waiting, is given up: the peer
-	// may be gone without a word, and TCP would take minutes to notice.
+	// A connection on which nothing came for so long, with a question waiting, gets no more of them: the
+	// peer may be gone without a word, and TCP would take minutes to notice.
 	silence = time.Second
 	// maxStrays are replies to nothing that was asked; late ones are among them.
 	maxStrays = 256
@@ -35,7 +35,8 @@ type conn struct {
 
 	mu       sync.Mutex
 	pending  map[uint16]*call
-	claimed  int // questions that will come
+	claimed  int  // questions that will come
+	retired  bool // silent: for no more questions
 	lastRead time.Time
 	err      error
 }
@@ -59,7 +60,7 @@ func newConn(nc net.Conn, chance *chance, idle, write time.Duration) *conn {
 func (c *conn) load() (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.pending) + c.claimed, c.err == nil
+	return len(c.pending) + c.claimed, c.err == nil && !c.retired
 }
 
 // claim announces a roundTrip.
@@ -69,8 +70,9 @@ func (c *conn) claim() {
 	c.claimed++
 }
 
-// roundTrip asks one question, which was claimed. An error that wraps errClosed says that the connection is of no use.
-func (c *conn) roundTrip(ctx context.Context, req, question, buf []byte) ([]byte, error) {
+// roundTrip asks one question, which was claimed. An error that wraps errClosed says that the connection
+// is of no use; so does errSilent, which only those get who are not patient.
+func (c *conn) roundTrip(ctx context.Context, req, question, buf []byte, patient bool) ([]byte, error) {
 	call := &call{question: question, reply: make(chan []byte, 1)}
 	id, err := c.add(call)
 	if err != nil {
@@ -83,19 +85,27 @@ func (c *conn) roundTrip(ctx context.Context, req, question, buf []byte) ([]byte
 	binary.BigEndian.PutUint16(msg[2:], id)
 	start := time.Now()
 	c.write(msg)
-	select {
-	case reply := <-call.reply:
-		return call.settle(req, reply, buf), nil
-	case <-c.dead:
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	for {
 		select {
-		case reply := <-call.reply: // it came before the end
+		case reply := <-call.reply:
 			return call.settle(req, reply, buf), nil
-		default:
-			return nil, c.cause()
+		case <-c.dead:
+			select {
+			case reply := <-call.reply: // it came before the end
+				return call.settle(req, reply, buf), nil
+			default:
+				return nil, c.cause()
+			}
+		case <-quiet.C:
+			if !patient && c.retireIfSilent(start) {
+				return nil, errSilent
+			}
+		case <-ctx.Done():
+			c.retireIfSilent(start)
+			return nil, ctx.Err()
 		}
-	case <-ctx.Done():
-		c.endIfSilent(start)
-		return nil, ctx.Err()
 	}
 }
 
@@ -139,19 +149,24 @@ func (c *conn) remove(id uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.pending, id)
-	if len(c.pending) == 0 && c.err == nil {
+	switch {
+	case len(c.pending) > 0 || c.err != nil:
+	case c.retired:
+		c.fail(errSilent)
+	default:
 		c.idle.Reset(c.idleTimeout)
 	}
 }
 
-// endIfSilent closes the connection when nothing has come since start, long ago.
-func (c *conn) endIfSilent(start time.Time) {
+// retireIfSilent takes the connection out of use when nothing has come on it since start, long ago. It
+// is closed when the last question on it has ended.
+func (c *conn) retireIfSilent(start time.Time) bool {
 	c.mu.Lock()
-	silent := c.lastRead.Before(start) && time.Since(start) >= silence
-	c.mu.Unlock()
-	if silent {
-		c.close(errors.New("no reply"))
+	defer c.mu.Unlock()
+	if c.lastRead.Before(start) && time.Since(start) >= silence {
+		c.retired = true
 	}
+	return c.retired
 }
 
 func (c *conn) closeIdle() {

@@ -126,7 +126,7 @@ func describe(err error) string {
 	case errors.Is(err, errClosed):
 		return "connection closed"
 	}
-	for _, known := range []error{ErrCase, ErrForged, errShape, errQuestion, errRecords, errCut, errSenses, errLame, errBusy} {
+	for _, known := range []error{ErrCase, ErrForged, errShape, errQuestion, errRecords, errCut, errSenses, errLame, errBusy, errSilent} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -13,6 +13,7 @@ import (
 
 var (
 	errClosed = errors.New("connection was closed")
+	errSilent = errors.New("connection is silent")
 	errBusy   = errors.New("too many connections or questions under way")
 )
 
@@ -36,7 +37,8 @@ type StreamConfig struct {
 // questions at a time; the replies come in any order.
 //
 //	dialing --> open <--> idle --IdleTimeout--> closed
-//	              \--error, silence, garbage------^
+//	              \--error, garbage---------------^
+//	              \--silence--> retired --empty---^
 type Stream struct {
 	cfg    StreamConfig
 	chance *chance
@@ -77,8 +79,8 @@ func NewStream(cfg StreamConfig) *Stream {
 	return s
 }
 
-// Exchange implements resolver.Exchanger. When a connection that was used before turns out dead, the
-// question is asked once more on a new one.
+// Exchange implements resolver.Exchanger. When a connection that was used before turns out dead or
+// silent, the question is asked once more on a new one.
 func (s *Stream) Exchange(ctx context.Context, to netip.AddrPort, req, buf []byte) ([]byte, error) {
 	return s.exchange(ctx, to.String(), req, buf)
 }
@@ -92,14 +94,15 @@ func (s *Stream) exchange(ctx context.Context, addr string, req, buf []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.roundTrip(ctx, req, question, buf)
-	if err == nil || !reused || !errors.Is(err, errClosed) || ctx.Err() != nil {
+	reply, err := c.roundTrip(ctx, req, question, buf, !reused)
+	again := reused && (errors.Is(err, errClosed) || errors.Is(err, errSilent)) && ctx.Err() == nil
+	if !again {
 		return reply, err
 	}
 	if c, _, err = s.get(ctx, addr, true); err != nil {
 		return nil, err
 	}
-	return c.roundTrip(ctx, req, question, buf)
+	return c.roundTrip(ctx, req, question, buf, true)
 }
 
 // get returns a connection to addr, and claims a place on it. reused says that it was open already; with fresh it never was.

@@ -211,7 +211,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	}
 }
 
-// A connection without a sign of life is not used again.
+// A question on a connection without a sign of life is asked again on another, and so are those after it.
 func TestSilentConnectionIsGivenUp(t *testing.T) {
 	t.Parallel()
 	addr := rawTCP(t, func(c net.Conn, i int) {
@@ -220,20 +220,20 @@ func TestSilentConnectionIsGivenUp(t *testing.T) {
 			return
 		}
 		writeMsg(c, respond(readMsg(c), "@ 60 IN A 192.0.2.1"))
-		for readMsg(c) != nil {
+		for n := 1; readMsg(c) != nil; n++ {
+			if n > 1 {
+				t.Error("the silent connection was used again")
+			}
 		}
 	})
 	s := stream(t, StreamConfig{})
 	if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), silence+100*time.Millisecond)
-	defer cancel()
-	if err := trade(ctx, s, addr, "www.example.org."); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
-		t.Error(err)
+	for range 3 {
+		if err := trade(t.Context(), s, addr, "www.example.org."); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
