@@ -44,13 +44,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "use GET or POST", http.StatusMethodNotAllowed)
 		return
 	}
-	if !s.stream.enter(conf.MaxStream) {
-		conf.Stats.Shed.Add(1)
-		h.Set("Retry-After", "1")
-		http.Error(w, "too many requests under way", http.StatusServiceUnavailable)
-		return
-	}
-	defer s.stream.leave()
 	s.serveQuery(w, r, conf)
 }
 
@@ -63,6 +56,13 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config
 	if q.large {
 		defer s.large.leave()
 	}
+	// Only now: a client that sends its body slowly, over as many streams as it likes, takes no place
+	// of those who have asked.
+	if !s.stream.enter(conf.MaxStream) {
+		s.fail(w, &httpError{http.StatusServiceUnavailable, "too many requests under way"}, conf)
+		return
+	}
+	defer s.stream.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), conf.QueryTimeout)
 	defer cancel()
 	m := s.messages.Get().(*message)

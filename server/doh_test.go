@@ -173,6 +173,36 @@ func TestDoHShedsWhenFull(t *testing.T) {
 	}
 }
 
+// TestDoHSlowBodyTakesNoPlace: a client that does not end its body keeps nobody else from being answered.
+func TestDoHSlowBodyTakesNoPlace(t *testing.T) {
+	s := New(Config{MaxStream: 1}, newActor())
+	body, rest := io.Pipe()
+	slow := httptest.NewRequest("POST", "/dns-query", body)
+	slow.Header.Set("Content-Type", typeMessage)
+	ended := make(chan int)
+	go func() {
+		w := httptest.NewRecorder()
+		s.DoH().ServeHTTP(w, slow)
+		ended <- w.Code
+	}()
+	q := packed(t, question("example.org"))
+	if _, err := rest.Write(q[:5]); err != nil { // returns once it was read: the request is under way
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.DoH().ServeHTTP(w, httptest.NewRequest("GET", "/dns-query?dns="+b64(q), nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("while another sends its body: status %d", w.Code)
+	}
+	if _, err := rest.Write(q[5:]); err != nil {
+		t.Fatal(err)
+	}
+	rest.Close()
+	if code := <-ended; code != http.StatusOK {
+		t.Errorf("the slow one: status %d", code)
+	}
+}
+
 // httpsClient speaks the given protocol to a server with a certificate of pool.
 func httpsClient(t *testing.T, conf *tls.Config, h2 bool) *http.Client {
 	t.Helper()
