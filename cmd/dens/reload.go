@@ -24,7 +24,7 @@ func (d *daemonState) reloadFrom(ctx context.Context, load func() (*configs.Conf
 }
 
 // reload builds all that is new before it takes down anything that is old: queries under way end with
-// the old generation, and the cache stays, but for the zones whose contracts or chain have changed.
+// the old generation, and the cache stays, but for the zones whose contracts, chain or quorum have changed.
 func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	old := d.current.Load()
 	gen, conf, err := d.newGeneration(cfg)
@@ -64,10 +64,10 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 
 // dropChanged drops from the cache what the new generation answers in another way than the old one.
 func (d *daemonState) dropChanged(old *configs.Config, gen *generation) {
-	if tags := changedTags(old, gen.cfg); len(tags) > 0 {
+	if tags := changed(zoneTags(old), zoneTags(gen.cfg)); len(tags) > 0 {
 		d.log.Info("dropped from the cache", "tags", strings.Join(tags, " "), "entries", gen.cache.Drop(tags...))
 	}
-	if zones := changedRoutes(old, gen.cfg); len(zones) > 0 {
+	if zones := changed(routeKinds(old), routeKinds(gen.cfg)); len(zones) > 0 {
 		var names [][]byte
 		for _, zone := range zones {
 			names = append(names, wireName(zone))
@@ -128,44 +128,25 @@ func waitFor(ctx context.Context, limit time.Duration, ok func() bool) {
 	}
 }
 
-// changedTags are the tags of what a new configuration answers in another way than the old one.
-func changedTags(before, after *configs.Config) []string {
-	was, is := zoneTags(before), zoneTags(after)
-	var tags []string
-	for tag, conf := range was {
-		if is[tag] != conf {
-			tags = append(tags, tag)
+// changed are the keys of what is not in both maps with one value.
+func changed(was, is map[string]string) []string {
+	var keys []string
+	for key, value := range was {
+		if now, ok := is[key]; !ok || now != value {
+			keys = append(keys, key)
 		}
 	}
-	for tag := range is {
-		if _, ok := was[tag]; !ok {
-			tags = append(tags, tag)
+	for key := range is {
+		if _, ok := was[key]; !ok {
+			keys = append(keys, key)
 		}
 	}
-	slices.Sort(tags)
-	return tags
+	slices.Sort(keys)
+	return keys
 }
 
-// changedRoutes are the zones that somebody else answers than before: added, removed, or moved between
-// chains and upstream servers.
-func changedRoutes(before, after *configs.Config) []string {
-	was, is := routeKinds(before), routeKinds(after)
-	var zones []string
-	for zone, kind := range was {
-		if is[zone] != kind {
-			zones = append(zones, zone)
-		}
-	}
-	for zone := range is {
-		if _, ok := was[zone]; !ok {
-			zones = append(zones, zone)
-		}
-	}
-	slices.Sort(zones)
-	return zones
-}
-
-// routeKinds maps each zone and alias to who answers it. Upstream servers of one zone count as equal.
+// routeKinds maps each zone and alias to who answers it: one that is added, removed, or moved between
+// chains and upstream servers has all below it dropped. Upstream servers of one zone count as equal.
 func routeKinds(cfg *configs.Config) map[string]string {
 	kinds := map[string]string{}
 	if len(cfg.Resolve.Forward) > 0 {
@@ -192,11 +173,16 @@ func wireName(zone string) []byte {
 	return buf[:n]
 }
 
-// zoneTags maps the cache's tag of each zone to all of the configuration that its answers depend on.
+// zoneTags maps the cache's tag of each zone to all of the configuration that its answers depend on. That
+// is also how many backends have to agree: what fewer said must not outlive the change.
 func zoneTags(cfg *configs.Config) map[string]string {
 	tags := map[string]string{}
 	for _, n := range cfg.Names {
-		data, err := json.Marshal([]any{n, cfg.Chains[n.Chain].ID})
+		c := cfg.Chains[n.Chain]
+		if c.Trust != "quorum" {
+			c.Quorum = 1
+		}
+		data, err := json.Marshal([]any{n, c.ID, c.Trust, c.Quorum})
 		if err != nil {
 			data = fmt.Append(nil, err) // never equal to what it was: better a drop too many
 		}
