@@ -1,0 +1,64 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"dens/configs"
+)
+
+func parseConfig(t *testing.T, text string) *configs.Config {
+	t.Helper()
+	cfg, err := configs.Parse("test", []byte(text), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+const reloadBase = `
+chains:
+  ethereum:
+    id: 1
+    trust: quorum
+    quorum: 2
+    rpc:
+      - { url: "https://192.0.2.1/a", operator: a }
+      - { url: "https://192.0.2.2/b", operator: b }
+      - { url: "https://192.0.2.3/c", operator: c }
+names:
+  - { zone: eth, system: ens, chain: ethereum, registry: "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e" }
+resolve: { forward: ["192.0.2.53"] }
+`
+
+// TestReloadDrops: what a new configuration answers in another way, or believes for other reasons, does
+// not come from the old one's cache.
+func TestReloadDrops(t *testing.T) {
+	const single, quorum3 = "trust: single", "trust: quorum\n    quorum: 3"
+	tests := []struct {
+		story, old, new string
+		tags, zones     []string
+	}{
+		{"nothing changes", "", "", nil, nil},
+		{"a backend's rate", "operator: c", "operator: c, rate: 5", nil, nil},
+		{"another chain", "id: 1", "id: 11155111", []string{"zone:eth"}, nil},
+		{"another registry", "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e", "0x0000000000000000000000000000000000000001", []string{"zone:eth"}, nil},
+		{"less trust", "trust: quorum\n    quorum: 2", single, []string{"zone:eth"}, nil},
+		{"a greater quorum", "trust: quorum\n    quorum: 2", quorum3, []string{"zone:eth"}, nil},
+		{"a zone forwarded", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], zones: [{ zone: corp.example, forward: ["192.0.2.54"] }] }`, nil, []string{"corp.example."}},
+		{"an alias", "zone: eth,", "zone: eth, aliases: [eth.limo],", []string{"zone:eth"}, []string{"eth.limo."}},
+	}
+	before := parseConfig(t, reloadBase)
+	for _, tt := range tests {
+		t.Run(tt.story, func(t *testing.T) {
+			after := parseConfig(t, strings.Replace(reloadBase, tt.old, tt.new, 1))
+			if got := changed(zoneTags(before), zoneTags(after)); !slices.Equal(got, tt.tags) {
+				t.Errorf("tags %q, want %q", got, tt.tags)
+			}
+			if got := changed(routeKinds(before), routeKinds(after)); !slices.Equal(got, tt.zones) {
+				t.Errorf("zones %q, want %q", got, tt.zones)
+			}
+		})
+	}
+}
