@@ -32,7 +32,7 @@ func FuzzParse(f *testing.F) {
 	const secret = "zq-s3cr3t-zq"
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if strings.Contains(string(data), "s3cr3t") {
-			t.Skip("the file itself says it")
+			return // the file itself says it
 		}
 		cfg, err := Parse("f.yaml", data, func(string) (string, bool) { return secret, true })
 		if err == nil {
