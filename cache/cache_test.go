@@ -260,6 +260,10 @@ func TestSizes(t *testing.T) {
 			e := entry(req, time.Hour, 0, large[:30]...) // 518 octets with OPT, 524 with the code, 724 with the text
 			e.HasEDE, e.EDECode, e.EDEText = true, 4, strings.Repeat("x", 200)
 			return e, nil
+		case "vast.eth.":
+			e := entry(req, time.Hour, 0, large...)
+			e.Origin = make([]byte, 64000)
+			return e, nil
 		default:
 			e := entry(req, time.Hour, 0, large[0])
 			e.Origin = []byte(`{"name":"` + strings.Repeat("x", 1000) + `"}`)
@@ -284,8 +288,9 @@ func TestSizes(t *testing.T) {
 		{"its text goes first", wire.UDP, "ede.eth.", []func(*dns.Msg){edns(700)}, 700, 30, false, 1},
 		{"then the error itself", wire.UDP, "ede.eth.", []func(*dns.Msg){edns(522)}, 522, 30, true, 0},
 		{"the origin fits", wire.UDP, "bob.eth.", []func(*dns.Msg){origin}, 1232, 1, false, 1},
-		{"the origin does not", wire.UDP, "bob.eth.", []func(*dns.Msg){origin, func(m *dns.Msg) { m.IsEdns0().SetUDPSize(512) }}, 512, 1, false, 0},
+		{"the origin does not", wire.UDP, "bob.eth.", []func(*dns.Msg){origin, func(m *dns.Msg) { m.IsEdns0().SetUDPSize(512) }}, 512, 1, true, 0},
 		{"nobody asked for it", wire.TCP, "bob.eth.", []func(*dns.Msg){edns(1232)}, 65535, 1, false, 0},
+		{"the origin does not by TCP", wire.TCP, "vast.eth.", []func(*dns.Msg){origin}, 65535, 200, false, 0},
 		{"the origin by TCP", wire.TCP, "bob.eth.", []func(*dns.Msg){origin, func(m *dns.Msg) { m.IsEdns0().SetUDPSize(512) }}, 65535, 1, false, 1},
 	}
 	for _, tt := range tests {

@@ -32,9 +32,6 @@ func (c *Cache) send(q *query, e *Entry, outcome Outcome, buf []byte) []byte {
 	}
 	if q.Origin && len(e.Origin) > 0 {
 		opt.Origin = e.Origin
-		if len(msg)+opt.Len() > limit {
-			opt.Origin = nil
-		}
 	}
 	return fit(msg, &opt, limit)
 }
@@ -46,10 +43,13 @@ func staleCode(e *Entry) uint16 {
 	return edeStale
 }
 
-// fit adds the OPT record and keeps within limit: the extended error goes before any record does
-// (RFC 8914 section 3), and the client is told to come back for it.
+// fit adds the OPT record and keeps within limit: the origin goes first, then the extended error, before
+// any record does (RFC 8914 section 3), and the client is told to come back for them.
 func fit(msg []byte, opt *wire.OPT, limit int) []byte {
 	dropped := false
+	if opt.Origin != nil && len(msg)+opt.Len() > limit {
+		opt.Origin, dropped = nil, limit < wire.MaxMessage // else there is no better transport to come back by
+	}
 	if opt.HasEDE && len(msg)+opt.Len() > limit {
 		opt.EDEText = ""
 		if len(msg)+opt.Len() > limit {
