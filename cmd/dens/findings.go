@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/miekg/dns"
 
@@ -29,6 +30,7 @@ type finding struct {
 	Origin        *resolver.Origin `json:"origin,omitempty"`
 	Milliseconds  float64          `json:"milliseconds"`
 	rcode         int
+	found         bool // of the type asked: an alias that leads to nothing is none
 }
 
 type record struct {
@@ -62,6 +64,7 @@ func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
 			Type: reply.TypeName(h.Rrtype),
 			Data: reply.RecordData(rr),
 		})
+		answer.found = answer.found || h.Rrtype == rrtype || rrtype == dns.TypeANY
 	}
 	for _, e := range a.ede {
 		answer.Errors = append(answer.Errors, extendedError{e.Code, dns.ExtendedErrorCodeToString[e.Code], e.Text})
@@ -74,7 +77,7 @@ func (f *findings) exitCode() int {
 	code := exitNXDomain
 	for _, a := range f.Answers {
 		switch {
-		case a.rcode == dns.RcodeSuccess && len(a.Records) > 0:
+		case a.rcode == dns.RcodeSuccess && a.found:
 			code = exitOK
 		case a.rcode == dns.RcodeSuccess && code != exitOK:
 			code = exitNoData
@@ -86,7 +89,7 @@ func (f *findings) exitCode() int {
 }
 
 // print writes the findings for a person: the records of all types, then what is to be said of each
-// type without records, then where the answers come from.
+// type that was not found, then where the answers come from.
 func (f *findings) print(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	seen := map[string]bool{}
@@ -100,7 +103,7 @@ func (f *findings) print(out io.Writer) error {
 		}
 	}
 	for _, a := range f.Answers {
-		if len(a.Records) == 0 || a.rcode != dns.RcodeSuccess {
+		if !a.found || a.rcode != dns.RcodeSuccess {
 			fmt.Fprintf(table, "%s\t\t%s\t%s\n", f.Name, a.Type, a.verdict())
 		}
 		for _, e := range a.Errors {
@@ -132,9 +135,19 @@ func (e extendedError) describe() string {
 		s += " (" + e.Meaning + ")"
 	}
 	if e.Text != "" {
-		s += ": " + e.Text
+		s += ": " + printable(e.Text)
 	}
 	return s
+}
+
+// printable drops what would steer a terminal: the text comes from a server, or from a contract.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // bestOrigin is the origin that says most: all types are asked of the same name at about the same block.
@@ -157,7 +170,7 @@ func (f *findings) elapsed() time.Duration {
 }
 
 func printOrigin(out io.Writer, o *resolver.Origin) {
-	row := func(key, format string, args ...any) { fmt.Fprintf(out, "%s\t%s\n", key, fmt.Sprintf(format, args...)) }
+	row := func(key, format string, args ...any) { fmt.Fprintf(out, "%s\t%s\n", key, printable(fmt.Sprintf(format, args...))) }
 	row("name", "%s", o.Name)
 	row("chain", "%s, block %d of %s", o.Chain, o.Block, o.BlockTime.UTC().Format(time.DateTime+" UTC"))
 	row("block hash", "%s", o.BlockHash)
