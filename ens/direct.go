@@ -203,7 +203,12 @@ func directResult(out chain.Output, extended bool) result {
 		return result{state: stateFailed, err: out.Err}
 	}
 	if out.Reverted || !extended {
-		return callResult(out.Data, out.Reverted)
+		r := callResult(out.Data, out.Reverted)
+		if out.Reverted && len(out.Gateways) > 0 && (r.state == stateReverted || r.state == stateSilent) {
+			// The callback's check failed. No gateway may make a record absent by what it cannot prove.
+			return result{state: stateFailed, err: errRefused}
+		}
+		return r
 	}
 	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
 	if err != nil {

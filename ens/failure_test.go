@@ -86,6 +86,11 @@ func TestFailures(t *testing.T) {
 				return c.plain(call)
 			}
 		}, chain.ErrGateway, ""},
+		{"gateway whose data the contract refuses for one record", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) { c.forged("dnsRecord", refused) }, chain.ErrGateway, ""},
+		{"gateway whose data the contract refuses with an error of its own", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) {
+			c.forged("dnsRecord", reply{reverted: true, data: []byte{1, 2, 3, 4}})
+		}, chain.ErrGateway, ""},
+		{"gateway whose data the contract refuses for the content hash", "wild.eth.", dns.TypeAAAA, func(_ *world, _, c *contract) { c.forged("contenthash", refused) }, chain.ErrGateway, ""},
 		{"gateway that is lost for one record", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) { c.lost = "dnsRecord" }, chain.ErrGateway, ""},
 		{"gateway that is lost for a record that does not matter", "sub.wild.eth.", dns.TypeA, func(_ *world, _, c *contract) { c.lost = "text" }, nil,
 			"exists in wild.eth. sub.wild.eth./A:1 " + ipfsPath},

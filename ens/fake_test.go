@@ -248,6 +248,17 @@ func (c *contract) call(data []byte) reply {
 	return c.plain(data)
 }
 
+// forged makes a gateway answer for an extended resolver, whose callback refuses what it says of one method.
+func (c *contract) forged(method string, refusal reply) {
+	c.gateways = []string{"gateway.example"}
+	c.says = func(_ string, call []byte) reply {
+		if isMethod(call, method) {
+			return refusal
+		}
+		return c.plain(call)
+	}
+}
+
 // plain answers from the records, and with the empty value of the type where there is none.
 func (c *contract) plain(data []byte) reply {
 	m, err := wired.MethodById(data)

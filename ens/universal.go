@@ -62,8 +62,9 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 }
 
 // recheck asks the resolver itself. In what a multicall returns, a look-up that failed in the batch gateway
-// may look like a revert of the contract (ENSIP-21 has both as Error(string)), and a gateway that is down
-// must not pass for the absence of a record. Asked directly, the two differ.
+// may look like a revert of the contract (ENSIP-21 has both as Error(string)), and so does a callback that
+// refuses a gateway's data. A gateway that is down or lies must not pass for the absence of a record. Asked
+// directly, these differ.
 func (l *lookup) recheck(ctx context.Context, f *finding, c int, v *view) (*view, error) {
 	if v.resolver == (common.Address{}) {
 		if f.at < c {
@@ -184,6 +185,9 @@ func universalView(out chain.Output, items []item) *view {
 	results := make([]result, len(items))
 	for i, data := range list {
 		results[i] = itemResult(data)
+		if len(out.Gateways) > 0 && results[i].state == stateReverted {
+			results[i].doubt = true // before a gateway was asked, or over what it said?
+		}
 	}
 	v := newView(items, results, out.Gateways)
 	v.resolver, err = addressAt(out.Data, wordSize)

@@ -34,8 +34,10 @@ type result struct {
 	state state
 	data  []byte // when answered
 	err   error  // when failed
-	doubt bool   // whether reverted, or failed within a batch gateway (ENSIP-21)
+	doubt bool   // whether reverted by itself, or for a gateway's sake
 }
+
+var errRefused = fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway)
 
 // view is what the contracts hold under one name, as far as it was asked for.
 type view struct {
@@ -79,7 +81,7 @@ func failedView(err error) *view { return &view{state: stateFailed, err: err} }
 func (v *view) none(s state) *view {
 	v.state = s
 	if len(v.gateways) > 0 {
-		v.state, v.err = stateFailed, fmt.Errorf("%w: the contract refused what the gateway said", chain.ErrGateway)
+		v.state, v.err = stateFailed, errRefused
 	}
 	return v
 }
