@@ -210,6 +210,10 @@ func (e *Endpoint) record(ctx context.Context, l *link, err error, took time.Dur
 	case call && took < leastBlame && errors.Is(err, context.DeadlineExceeded):
 		e.health.tooSlow(took)
 		return &failure{kind: chain.ErrTimeout, text: "no answer in the time that was left"}
+	case call && errors.Is(err, errTooLong): // a contract can bring it about, see outputError
+		safe := e.addr.explain(err)
+		e.health.refused(safe, true)
+		return safe
 	}
 	return e.fail(l, err, call)
 }

@@ -85,6 +85,29 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
+// TestContractsFloodDoesNotOpenTheCircuit: the owner of a name can make all calls about it return too much,
+// and must not take the backend from all other names.
+func TestContractsFloodDoesNotOpenTheCircuit(t *testing.T) {
+	t.Parallel()
+	n := fakeNode(t)
+	e := endpoint(t, n.URL(), func(c *EndpointConfig) {
+		c.MaxBody, c.BlockInterval, c.IdlePoll = 1<<20, time.Hour, time.Hour
+	})
+	eventually(t, "the head is known", func() bool { _, seen := e.Head(); return !seen.IsZero() })
+	n.Intercept(func(w http.ResponseWriter, _ *http.Request) { flood(w, 2<<20) })
+	for range 2 * failuresToOpen {
+		if _, err := e.CallAt(within(t, 6*time.Second), msgs("a", "b"), n.Head()); !errors.Is(err, chain.ErrLimit) {
+			t.Fatalf("error %v", err)
+		}
+	}
+	if !e.Usable() {
+		t.Error("the circuit is open")
+	}
+	if _, err := e.Latest(within(t, 6*time.Second), 0); !errors.Is(err, chain.ErrLimit) || e.Status().Errors <= 2*failuresToOpen {
+		t.Errorf("a flood in place of a head: %v, %d errors", err, e.Status().Errors)
+	}
+}
+
 func flood(w interface{ Write([]byte) (int, error) }, size int) {
 	_, _ = fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":"0x`)
 	block := bytes.Repeat([]byte("0"), 1<<16)

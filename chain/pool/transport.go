@@ -98,10 +98,13 @@ func (t *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	}, nil
 }
 
+// errTooLong means that an answer was over EndpointConfig.MaxBody.
+var errTooLong = fmt.Errorf("%w: answer too long", chain.ErrLimit)
+
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("%w: answer longer than %d bytes", chain.ErrLimit, limit)
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLong, limit)
 	}
 	return body, err
 }
