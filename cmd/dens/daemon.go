@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -229,17 +230,30 @@ func (d *daemonState) listenWeb(addr netip.AddrPort) (*web.Server, error) {
 	return w, nil
 }
 
-// shutdown answers what was read and ends.
-func (d *daemonState) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+// shutdown answers what was read and ends. Clients that take longer than patience are cut off, which is
+// no failure: anyone can be that slow.
+func (d *daemonState) shutdown(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	errs := []error{d.server.Shutdown(ctx)}
-	if d.web != nil {
-		errs = append(errs, d.web.Shutdown(ctx))
-	}
 	gen := d.current.Load()
-	errs = append(errs, gen.cache.Close(ctx))
+	err := errors.Join(d.endListeners(ctx), gen.cache.Close(ctx))
 	gen.unwatch()
 	gen.stack.close()
-	return errors.Join(errs...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		d.log.Warn("what was under way too long was cut off", "after", patience)
+		return nil
+	}
+	return err
+}
+
+// endListeners ends both servers at once: a slow client of one takes no time from the clients of the other.
+func (d *daemonState) endListeners(ctx context.Context) error {
+	var errs [2]error
+	var wg sync.WaitGroup
+	wg.Go(func() { errs[0] = d.server.Shutdown(ctx) })
+	if d.web != nil {
+		wg.Go(func() { errs[1] = d.web.Shutdown(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
 }

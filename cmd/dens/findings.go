@@ -170,7 +170,9 @@ func (f *findings) elapsed() time.Duration {
 }
 
 func printOrigin(out io.Writer, o *resolver.Origin) {
-	row := func(key, format string, args ...any) { fmt.Fprintf(out, "%s\t%s\n", key, printable(fmt.Sprintf(format, args...))) }
+	row := func(key, format string, args ...any) {
+		fmt.Fprintf(out, "%s\t%s\n", key, printable(fmt.Sprintf(format, args...)))
+	}
 	row("name", "%s", o.Name)
 	row("chain", "%s, block %d of %s", o.Chain, o.Block, o.BlockTime.UTC().Format(time.DateTime+" UTC"))
 	row("block hash", "%s", o.BlockHash)

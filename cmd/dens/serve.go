@@ -60,7 +60,7 @@ func serve(ctx context.Context, cfg *configs.Config, log *slog.Logger, load func
 	notify(log, daemon.SdNotifyReady)
 	if started != nil {
 		if err := started(d); err != nil {
-			return errors.Join(err, d.shutdown())
+			return errors.Join(err, d.shutdown(shutdownTime))
 		}
 	}
 	for {
@@ -75,11 +75,11 @@ func serve(ctx context.Context, cfg *configs.Config, log *slog.Logger, load func
 			}
 			notify(log, daemon.SdNotifyReady)
 		case err := <-d.failed:
-			return errors.Join(err, d.shutdown())
+			return errors.Join(err, d.shutdown(shutdownTime))
 		case <-ctx.Done():
 			notify(log, daemon.SdNotifyStopping)
 			log.Info("ending")
-			return d.shutdown()
+			return d.shutdown(shutdownTime)
 		}
 	}
 }
