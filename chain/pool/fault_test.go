@@ -286,7 +286,13 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+// TestBackoffIsBounded: 5 s after its return a backend answers, also who was told of the failure, and has it
+// in the cache, just before the probe that finds it well.
 func TestBackoffIsBounded(t *testing.T) {
+	const failureTTL = 2 * time.Second // of the default configuration
+	if backoffMax+failureTTL >= 5*time.Second {
+		t.Errorf("a back-off of %v and a failure in the cache for %v", backoffMax, failureTTL)
+	}
 	for _, chance := range []float64{0, 0.999} {
 		h := health{chance: func() float64 { return chance }}
 		now := time.Now()

@@ -36,14 +36,14 @@ func (s State) String() string {
 	}
 }
 
-// The circuit's figures. All backends down must heal within 5 s of their return: a probe that hangs, and
-// the wait before it, fit in.
+// The circuit's figures. All backends down must heal within 5 s of their return: a probe that hangs, the
+// wait before the next, and the 2 s for which a cache keeps the last failure, fit in.
 const (
 	failuresToOpen = 3
 	backoffFirst   = 500 * time.Millisecond
-	backoffMax     = 4 * time.Second
+	backoffMax     = 2800 * time.Millisecond
 	backoffGap     = 250 * time.Millisecond // least wait after a probe that failed slowly
-	probeTimeout   = 3 * time.Second
+	probeTimeout   = 2500 * time.Millisecond
 	limitedDefault = time.Second // after a 429 that does not say how long
 	samples        = 64
 	smoothing      = 0.2             // weight of the newest sample
