@@ -173,7 +173,7 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 		hash common.Hash
 		time int64 // a block's hash covers its time, but not every backend that names the one need tell the other
 	}
-	count := map[block]int{}
+	count, answered := map[block]int{}, 0
 	var errs []error
 	outcomes := each(ctx, voters, q.cfg.K, func(v voter) (chain.Head, error) { return v.BlockAt(ctx, number) })
 	for i, o := range outcomes {
@@ -181,6 +181,7 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 			errs = append(errs, o.err)
 			continue
 		}
+		answered++
 		same := block{o.head.Hash, o.head.Time.Unix()}
 		if count[same]++; count[same] == q.cfg.K {
 			return o.head, nil
@@ -190,7 +191,7 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 	if len(count) > 1 {
 		return chain.Head{}, fmt.Errorf("%w about block %d: %w", chain.ErrConflict, number, sayings(errs))
 	}
-	return chain.Head{}, tooFew(fmt.Sprintf("block %d", number), len(count), q.cfg.K, errs)
+	return chain.Head{}, tooFew(fmt.Sprintf("block %d", number), answered, q.cfg.K, errs)
 }
 
 type headOutcome struct {

@@ -44,6 +44,8 @@ func TestCall(t *testing.T) {
 		{"one could not execute it: it abstains", 3, 2, func(b []*backend) { b[0].itemErr = chain.ErrLimit }, nil, nil, "[a b c]", "[1 1 1]"},
 		{"one is on another branch: it does not know the block", 3, 2, func(b []*backend) { b[0].fork = 1 }, nil, nil, "[b c]", "[1 1 1]"},
 		{"all are on branches of their own", 3, 2, func(b []*backend) { b[0].fork, b[1].fork = 1, 2 }, chain.ErrConflict, nil, "", "[0 0 0]"},
+		{"two of the three needed know the block", 3, 3, func(b []*backend) { b[2].lost = true }, chain.ErrUnavailable,
+			[]string{"2 of 3 operators", "c-node: block is unknown"}, "", "[0 0 0]"},
 		{"one is ahead: the block that two have counts", 3, 2, func(b []*backend) { b[0].head = blockOf(120, 0) }, nil, nil, "[a b]", "[1 1 0]"},
 		{"one is behind: it is asked last", 3, 2, func(b []*backend) { b[0].head = blockOf(80, 0) }, nil, nil, "[b c]", "[0 1 1]"},
 		{"a lone liar far ahead does not count", 3, 2, func(b []*backend) { b[0].head = blockOf(60000, 1); b[0].fork = 1 }, nil, nil, "[b c]", ""},

@@ -28,6 +28,7 @@ type backend struct {
 	revert  bool
 	itemErr error
 	callErr error // of calls alone
+	lost    bool  // its blocks by number, not its head
 	hang    bool  // when asked for heads and blocks
 	calls   int
 	asked   int // requests for heads and blocks
@@ -90,7 +91,7 @@ func (b *backend) BlockAt(ctx context.Context, number uint64) (chain.Head, error
 	if b.err != nil {
 		return chain.Head{}, b.named()
 	}
-	if number > b.head.Number {
+	if number > b.head.Number || b.lost {
 		return chain.Head{}, &chain.BackendError{Backend: b.name, Err: chain.ErrUnknownBlock}
 	}
 	return blockOf(number, b.fork), nil
