@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -30,7 +31,10 @@ func (z *zone) synthesise(q question, rec *names.Records, stored []dns.RR) ([]dn
 			return z.texts(q, linkTexts(rec)), nil
 		}
 	case q.rrtype == dns.TypeTXT:
-		return z.texts(q, nameTexts(rec)), nil
+		made := z.texts(q, nameTexts(rec))
+		return slices.DeleteFunc(made, func(rr dns.RR) bool { // an RRset has no duplicates (RFC 2181 section 5)
+			return slices.ContainsFunc(stored, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) })
+		}), nil
 	case len(stored) > 0:
 		return nil, nil
 	case q.rrtype == typeWALLET:
