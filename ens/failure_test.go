@@ -290,6 +290,31 @@ func TestUniversalResolverFaults(t *testing.T) {
 	}
 }
 
+// TestDoubtAboutAnotherApex: a DNSLink name that has a resolver of its own stands for its parent all the
+// same, whose gateway is lost.
+func TestDoubtAboutAnotherApex(t *testing.T) {
+	w := sample(t)
+	w.register("_dnslink.sub.wild.eth", w.code[w.resolvers[testNode("alice.eth")]])
+	w.code[w.resolvers[testNode("wild.eth")]].lost = "contenthash"
+	parent := []byte("\x03sub\x04wild\x03eth\x00")
+	w.override = func(m chain.Msg) *reply {
+		if m.To == fakeUniversal && isMethod(m.Data, "resolve") {
+			args, err := wired.Methods["resolve"].Inputs.Unpack(m.Data[4:])
+			if err == nil && bytes.Equal(args[0].([]byte), parent) {
+				r := reverts("ResolverError", reverts("Error", "no route").data)
+				return &r
+			}
+		}
+		return nil
+	}
+	for how, system := range w.systems() {
+		r, err := system.Lookup(context.Background(), "_dnslink.sub.wild.eth.", dns.TypeTXT)
+		if !errors.Is(err, chain.ErrGateway) {
+			t.Errorf("%s: got %s, %v", how, describe(r), err)
+		}
+	}
+}
+
 // TestErrorsOfOtherApexes: what goes wrong under an ancestor that is not the zone's apex is no matter.
 func TestErrorsOfOtherApexes(t *testing.T) {
 	w := sample(t)

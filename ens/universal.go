@@ -36,7 +36,7 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 		return nil, err
 	}
 	f := &finding{owners: outputs[1 : 1+owners]}
-	if f.resolver, f.at, err = l.found(outputs[0]); err != nil {
+	if f.resolver, f.at, err = l.found(outputs[0], first); err != nil {
 		return nil, err
 	}
 	views := make(map[int]*view)
@@ -66,11 +66,18 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 // refuses a gateway's data. A gateway that is down or lies must not pass for the absence of a record. Asked
 // directly, these differ.
 func (l *lookup) recheck(ctx context.Context, f *finding, c int, v *view) (*view, error) {
-	if v.resolver == (common.Address{}) {
-		if f.at < c {
-			return v, nil // a revert of the UniversalResolver's own about a name that did not matter to it
-		}
+	switch {
+	case v.resolver != (common.Address{}):
+	case f.at >= c:
 		v.resolver = f.resolver
+	default: // it is asked about an ancestor, and the name has a resolver of its own
+		outputs, err := l.call(ctx, []chain.Msg{{To: l.deployment.UniversalResolver, Data: l.contracts.findResolver(l.name.ensName(c))}})
+		if err != nil {
+			return nil, err
+		}
+		if v.resolver, _, err = l.found(outputs[0], c); err != nil {
+			return nil, err
+		}
 	}
 	d := &direct{lookup: l, resolvers: make([]common.Address, len(l.name.labels)), asked: make(map[target][]chain.Output)}
 	d.resolvers[c] = v.resolver
@@ -126,8 +133,8 @@ func (l *lookup) universalMsg(c int, items []item) chain.Msg {
 	return chain.Msg{To: l.deployment.UniversalResolver, Data: data}
 }
 
-// found reads the output of findResolver.
-func (l *lookup) found(out chain.Output) (common.Address, int, error) {
+// found reads the output of findResolver for the ancestor from.
+func (l *lookup) found(out chain.Output, from int) (common.Address, int, error) {
 	if out.Err != nil {
 		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", out.Err)
 	}
@@ -145,7 +152,7 @@ func (l *lookup) found(out chain.Output) (common.Address, int, error) {
 	if err != nil {
 		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", err)
 	}
-	at, ok := l.name.index(l.name.first(), offset)
+	at, ok := l.name.index(from, offset)
 	if !ok {
 		return common.Address{}, 0, malformed("resolver is at offset %d, within a label", offset)
 	}
