@@ -85,7 +85,7 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config
 	if q.named {
 		h.Set("Vary", "Accept")
 	}
-	h.Set("Cache-Control", "max-age="+strconv.FormatUint(uint64(freshness(reply)), 10))
+	h.Set("Cache-Control", "max-age="+strconv.FormatUint(uint64(wire.Freshness(reply)), 10))
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodHead {
 		return

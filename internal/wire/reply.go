@@ -98,17 +98,21 @@ func (r *Request) Readdress(msg, req []byte, rcode uint16) {
 }
 
 // Age lowers the TTLs at the offsets of a Layout to limit, and then by age, all in seconds. None gets
-// below zero. A TTL with its highest bit set is zero (RFC 2181 section 8).
+// below zero.
 func Age(msg []byte, ttls []uint16, age, limit uint32) {
 	for _, off := range ttls {
-		field := msg[off : off+4]
-		ttl := binary.BigEndian.Uint32(field)
-		if ttl > 1<<31-1 {
-			ttl = 0
-		}
-		ttl = min(ttl, limit)
-		binary.BigEndian.PutUint32(field, ttl-min(ttl, age))
+		ttl := min(ttlAt(msg, int(off)), limit)
+		binary.BigEndian.PutUint32(msg[off:], ttl-min(ttl, age))
 	}
+}
+
+// ttlAt reads a TTL. One with its highest bit set is zero (RFC 2181 section 8).
+func ttlAt(msg []byte, off int) uint32 {
+	ttl := binary.BigEndian.Uint32(msg[off:])
+	if ttl > 1<<31-1 {
+		return 0
+	}
+	return ttl
 }
 
 // SetTTLs sets the TTLs at the offsets of a Layout, in seconds.
