@@ -76,8 +76,13 @@ func (d *daemonState) dropChanged(old *configs.Config, gen *generation) {
 	}
 }
 
+// lateTime is how long a request may have held the old handler without having begun to ask: it is on its
+// way between two lines of code, in a goroutine that waits for a processor.
+const lateTime = 250 * time.Millisecond
+
 // retire ends an old generation once its queries are answered.
 func (d *daemonState) retire(old *generation) {
+	time.Sleep(lateTime)
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	if err := old.cache.Close(ctx); err != nil {

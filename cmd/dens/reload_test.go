@@ -1,11 +1,18 @@
 package main
 
 import (
+	"net"
+	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/miekg/dns"
 
 	"dens/configs"
+	"dens/internal/wire"
 )
 
 func parseConfig(t *testing.T, text string) *configs.Config {
@@ -60,5 +67,52 @@ func TestReloadDrops(t *testing.T) {
 				t.Errorf("zones %q, want %q", got, tt.zones)
 			}
 		})
+	}
+}
+
+// TestReloadLateRequest: a request that was handed to the old generation just before the reload took its
+// place away is answered all the same.
+func TestReloadLateRequest(t *testing.T) {
+	upstream, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &dns.Server{PacketConn: upstream, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(192, 0, 2, 1)}}
+		_ = w.WriteMsg(m)
+	})}
+	go srv.ActivateAndServe() //nolint:errcheck // ends with Shutdown
+	t.Cleanup(func() { _ = srv.Shutdown() })
+	cfg := parseConfig(t, `
+listen: { dns: ["127.0.0.1:0"] }
+chains: { none: { id: 1, trust: single, rpc: ["http://127.0.0.1:1"] } }
+names: []
+resolve: { forward: ["`+upstream.LocalAddr().String()+`"] }
+`)
+	cfg.Listen.HTTP = netip.AddrPort{}
+	d, err := startDaemon(cfg, quietLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.shutdown(time.Second) })
+	old := d.current.Load()
+	reloaded := make(chan error)
+	go func() { reloaded <- d.reload(t.Context(), cfg) }()
+	for d.current.Load() == old {
+		runtime.Gosched()
+	}
+	time.Sleep(10 * time.Millisecond) // as a goroutine that was not scheduled for a while
+	req, err := new(dns.Msg).SetQuestion("late.example.org.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := wire.Peer{Addr: netip.MustParseAddrPort("127.0.0.1:53")}
+	m := new(dns.Msg)
+	if err := m.Unpack(old.cache.ServeWire(t.Context(), req, from, make([]byte, 0, 1232))); err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+		t.Errorf("%v, %v", err, m)
+	}
+	if err := <-reloaded; err != nil {
+		t.Error(err)
 	}
 }
