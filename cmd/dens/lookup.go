@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
+	"dens/configs"
 	"dens/ens"
 	"dens/internal/wire"
 	"dens/reply"
@@ -51,7 +54,7 @@ record, 3 the name does not exist, 4 no answer that can be trusted could be had.
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), opts.timeout)
 			defer cancel()
-			ask, closer, err := newAsker(ctx, opts.server, opts.config)
+			ask, closer, err := newAsker(opts.server, opts.config, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -93,7 +96,7 @@ func parseLookup(args []string) (name string, types []uint16, err error) {
 	for _, arg := range args[1:] {
 		t, err := reply.ParseType(arg)
 		if err != nil {
-			return "", nil, err
+			return "", nil, fmt.Errorf("%q is no record type: %w", arg, err)
 		}
 		types = append(types, t)
 	}
@@ -116,9 +119,10 @@ type asked struct {
 }
 
 // newAsker returns an asker of a running server or, when server is "", of the configuration's own stack.
-func newAsker(ctx context.Context, server, config string) (asker, func(), error) {
+// What goes wrong below, such as a backend that cannot be reached, is told on stderr.
+func newAsker(server, config string, stderr io.Writer) (asker, func(), error) {
 	if server == "" {
-		return newOwnAsker(ctx, config)
+		return newOwnAsker(config, newLogger(configs.Log{Level: slog.LevelWarn}, stderr))
 	}
 	addr, err := parseServer(server)
 	if err != nil {
@@ -138,12 +142,12 @@ func parseServer(s string) (netip.AddrPort, error) {
 	return addr, nil
 }
 
-func newOwnAsker(ctx context.Context, config string) (asker, func(), error) {
+func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 	cfg, err := loadConfig(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := newStack(cfg, quietLogger())
+	st, err := newStack(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
