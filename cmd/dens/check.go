@@ -93,11 +93,11 @@ func checkCertificate(cfg *configs.Config, out io.Writer) bool {
 func printUpstreams(table io.Writer, zone string, reports []upstreamReport) bool {
 	ok := true
 	for _, r := range reports {
-		verdict := "ok"
+		verdict, latency := "ok", short(r.latency)
 		if r.err != nil {
-			verdict, ok = r.err.Error(), false
+			verdict, latency, ok = r.err.Error(), "-", false
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", zone, r.name, short(r.latency), verdict)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", zone, r.name, latency, verdict)
 	}
 	return ok
 }
