@@ -44,7 +44,7 @@ func NewMetrics(reg prometheus.Registerer, version string, src Sources) (*Metric
 	m := &Metrics{
 		protocols: newLabels("udp", "tcp", "dot", "doh"),
 		outcomes:  newLabels("hit", "miss", "stale", "prefetch", "shed", "silent", "uncached"),
-		zones:     newLabels("", "onchain", "forward", "special", "recursive"),
+		zones:     newLabels("", "onchain", "forward", "special", "local", "recursive"),
 		types:     typeCodes(),
 		rcodes:    rcodeCodes(),
 		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -79,7 +79,7 @@ func NewMetrics(reg prometheus.Registerer, version string, src Sources) (*Metric
 type Observation struct {
 	Protocol string // udp, tcp, dot, doh
 	Outcome  string // hit, miss, stale, prefetch, shed, silent, uncached
-	Zone     string // onchain, forward, special, recursive, or ""
+	Zone     string // onchain, forward, special, local, recursive, or ""
 	Type     uint16
 	Rcode    uint16 // extended; of no account when Outcome is silent
 	Took     time.Duration

@@ -218,3 +218,26 @@ func BenchmarkObserve(b *testing.B) {
 		m.Observe(Observation{Protocol: "udp", Outcome: "hit", Zone: "onchain", Type: 28, Took: 5 * time.Microsecond})
 	}
 }
+
+// What dens answers by itself (ANY, class CH) is a kind of zone like the others.
+func TestLocalZone(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := NewMetrics(reg, "1", Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Observe(Observation{Protocol: "udp", Outcome: "miss", Zone: "local", Type: 255})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, s := range f.GetMetric() {
+			for _, l := range s.GetLabel() {
+				if f.GetName() == "dens_replies_total" && l.GetName() == "zone" && l.GetValue() != "local" {
+					t.Errorf("zone %q", l.GetValue())
+				}
+			}
+		}
+	}
+}
