@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
@@ -41,7 +42,15 @@ func (e *statusError) Error() string {
 type checkedTransport struct {
 	base    *http.Transport
 	maxBody int64
+	large   chan struct{} // a token for each body over smallBody, until it was decoded
 }
+
+// Names whose contracts return as much as they can are free to ask for, and each such answer is held in
+// several forms while it is decoded. Ordinary ones stay below smallBody.
+const (
+	smallBody = 128 << 10 // bytes
+	maxLarge  = 8
+)
 
 // newHTTPClient returns a client that follows no redirect and uses no proxy.
 func newHTTPClient(cfg EndpointConfig) (*http.Client, *http.Transport) {
@@ -56,7 +65,7 @@ func newHTTPClient(cfg EndpointConfig) (*http.Client, *http.Transport) {
 		IdleConnTimeout:        90 * time.Second,
 	}
 	client := &http.Client{
-		Transport:     &checkedTransport{base: base, maxBody: cfg.MaxBody},
+		Transport:     &checkedTransport{base: base, maxBody: cfg.MaxBody, large: make(chan struct{}, maxLarge)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return client, base
@@ -83,30 +92,63 @@ func (t *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := readBody(resp, t.maxBody)
+	body, release, err := t.readBody(req.Context(), resp)
 	if err != nil {
 		return nil, err
 	}
 	checked, err := checkResponse(resp, body, ids, batch)
 	if err != nil {
+		release()
 		return nil, err
 	}
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: resp.Proto, ProtoMajor: resp.ProtoMajor, ProtoMinor: resp.ProtoMinor,
 		Header: http.Header{}, Request: req,
-		Body: io.NopCloser(bytes.NewReader(checked)), ContentLength: int64(len(checked)),
+		Body: &heldBody{bytes.NewReader(checked), release}, ContentLength: int64(len(checked)),
 	}, nil
+}
+
+// heldBody gives something back when it is closed.
+type heldBody struct {
+	*bytes.Reader
+	release func()
+}
+
+func (b *heldBody) Close() error {
+	b.release()
+	return nil
 }
 
 // errTooLong means that an answer was over EndpointConfig.MaxBody.
 var errTooLong = fmt.Errorf("%w: answer too long", chain.ErrLimit)
 
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("%w: more than %d bytes", errTooLong, limit)
+// readBody reads a whole body. release is to be called once or more when the body is not needed any more;
+// with an error it was called already.
+func (t *checkedTransport) readBody(ctx context.Context, resp *http.Response) (body []byte, release func(), err error) {
+	tooLong := fmt.Errorf("%w: more than %d bytes", errTooLong, t.maxBody)
+	if resp.ContentLength > t.maxBody {
+		return nil, nil, tooLong
 	}
-	return body, err
+	body, err = io.ReadAll(io.LimitReader(resp.Body, min(smallBody, t.maxBody)+1))
+	if err != nil || int64(len(body)) <= min(smallBody, t.maxBody) {
+		return body, func() {}, err
+	}
+	select {
+	case t.large <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("%w: more than %d at a time", errTooLong, maxLarge)
+	}
+	release = sync.OnceFunc(func() { <-t.large })
+	rest, err := io.ReadAll(io.LimitReader(resp.Body, t.maxBody+1-int64(len(body))))
+	body = append(body, rest...)
+	switch {
+	case err == nil && int64(len(body)) > t.maxBody:
+		err = tooLong
+	case err == nil:
+		return body, release, nil
+	}
+	release()
+	return nil, nil, err
 }
 
 // checkResponse judges status and body. Some nodes send JSON-RPC errors with a status of 4xx or 5xx: a
