@@ -11,9 +11,6 @@ import (
 	"dens/chain"
 )
 
-// DefaultMaxHeadAge suits public chains: Ethereum misses many slots in a row before its head gets as old.
-const DefaultMaxHeadAge = 5 * time.Minute
-
 // Config is what a Pool is made of.
 type Config struct {
 	// Endpoints are the backends; at least one, all of the same chain. Names that are not unique get a
