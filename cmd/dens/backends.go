@@ -73,7 +73,7 @@ func printBackend(table io.Writer, chain string, r backendReport, best uint64, v
 		}
 	}
 	fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", chain, r.name, r.operator, id, head, lag, age,
-		short(r.probe.Latency), yesNo(r.probe.Archive), yesNo(r.probe.Proofs), yesNo(r.probe.Batches), verdict)
+		short(r.probe.Latency), r.seen(r.probe.Archive), r.seen(r.probe.Proofs), r.seen(r.probe.Batches), verdict)
 }
 
 func (r backendReport) verdict(conf configs.Chain) string {
@@ -87,9 +87,14 @@ func (r backendReport) verdict(conf configs.Chain) string {
 	}
 }
 
-func yesNo(b bool) string {
-	if b {
+// seen tells whether the backend was seen to do something; of one that was not reached nothing is known.
+func (r backendReport) seen(ability bool) string {
+	switch {
+	case ability:
 		return "yes"
+	case r.probe.Latency == 0:
+		return "-"
+	default:
+		return "no"
 	}
-	return "no"
 }

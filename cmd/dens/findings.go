@@ -92,14 +92,15 @@ func (f *findings) exitCode() int {
 // type that was not found, then where the answers come from.
 func (f *findings) print(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	seen := map[string]bool{}
+	seen := map[record]bool{}
 	for _, a := range f.Answers {
 		for _, r := range a.Records {
-			line := fmt.Sprintf("%s\t%d\t%s\t%s\n", r.Name, r.TTL, r.Type, r.Data)
-			if !seen[line] {
-				fmt.Fprint(table, line)
+			// An alias is in the answer of each type asked, and may have aged by a second in between.
+			alike := record{Name: r.Name, Type: r.Type, Data: r.Data}
+			if !seen[alike] {
+				fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", r.Name, r.TTL, r.Type, r.Data)
 			}
-			seen[line] = true
+			seen[alike] = true
 		}
 	}
 	for _, a := range f.Answers {

@@ -68,3 +68,22 @@ func TestFindingsText(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+// TestFindingsOnce: an alias that is in the answer of each type is shown once, though its TTL went down.
+func TestFindingsOnce(t *testing.T) {
+	f := &findings{Name: "www.alice.eth."}
+	for rrtype, alias := range map[uint16]string{dns.TypeA: "www.alice.eth. 300 IN CNAME alice.eth.", dns.TypeAAAA: "www.alice.eth. 299 IN CNAME alice.eth."} {
+		rr, err := dns.NewRR(alias)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.add(rrtype, asked{msg: &dns.Msg{Answer: []dns.RR{rr}}}, 0)
+	}
+	var out strings.Builder
+	if err := f.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "CNAME"); n != 1 {
+		t.Errorf("the alias is shown %d times in\n%s", n, out.String())
+	}
+}

@@ -284,7 +284,7 @@ func checkLookupUsage(t *testing.T, s *bed.Server) {
 		code int
 		want string
 	}{
-		{[]string{"alice.eth", "NONSENSE", "--server", s.DNS}, 1, "mnemonic"},
+		{[]string{"alice.eth", "NONSENSE", "--server", s.DNS}, 1, `"NONSENSE" is no record type`},
 		{[]string{"a..b", "--server", s.DNS}, 1, "is no name"},
 		{[]string{"", "--server", s.DNS}, 1, "is no name"},
 		{[]string{long, "--server", s.DNS}, 1, "is no name"},
@@ -342,7 +342,7 @@ func TestCheck(t *testing.T) {
 			`(?m)^ZONE\s+UPSTREAM\s+LATENCY\s+VERDICT$`, `(?m)^\.\s+` + regexp.QuoteMeta(chain.DNS) + `\s+\S+\s+ok$`,
 		}},
 		"a backend is dead": {listen + worldConfig(chain, worldOptions{rpc: []string{chain.HTTPURL(), deadURL}}), 1, []string{
-			good, `(?m)^demo\s+\S*` + dead.String() + `\S*\s+operator2\s.*refused`,
+			good, `(?m)^demo\s+\S*` + dead.String() + `\S*\s+operator2(\s+-){8}\s+.*refused`,
 		}},
 		"no backend is left": {listen + worldConfig(chain, worldOptions{trust: "quorum", rpc: []string{chain.HTTPURL(), deadURL}}), 1, []string{
 			`1 of 2 operators`,
