@@ -49,7 +49,7 @@ type checkedTransport struct {
 // several forms while it is decoded. Ordinary ones stay below smallBody.
 const (
 	smallBody = 128 << 10 // bytes
-	maxLarge  = 8
+	maxLarge  = 4
 )
 
 // newHTTPClient returns a client that follows no redirect and uses no proxy.
@@ -139,8 +139,9 @@ func (t *checkedTransport) readBody(ctx context.Context, resp *http.Response) (b
 		return nil, nil, fmt.Errorf("%w: more than %d at a time", errTooLong, maxLarge)
 	}
 	release = sync.OnceFunc(func() { <-t.large })
-	rest, err := io.ReadAll(io.LimitReader(resp.Body, t.maxBody+1-int64(len(body))))
-	body = append(body, rest...)
+	whole := bytes.NewBuffer(body) // it doubles, and so leaves less behind than io.ReadAll
+	_, err = whole.ReadFrom(io.LimitReader(resp.Body, t.maxBody+1-int64(len(body))))
+	body = whole.Bytes()
 	switch {
 	case err == nil && int64(len(body)) > t.maxBody:
 		err = tooLong
