@@ -276,3 +276,25 @@ chaos: { version: "${S}", hostname: "x${S}" }
 		t.Errorf("the log shows a secret: %s", log.String())
 	}
 }
+
+func TestHiddenHosts(t *testing.T) {
+	env := func(string) (string, bool) { return "https://tenant.example/v2", true }
+	rpc := func(entry string) RPC {
+		t.Helper()
+		cfg, err := Parse("f.yaml", []byte("chains: { ethereum: { id: 1, trust: single, rpc: ["+entry+"] } }"), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Chains["ethereum"].RPC[0]
+	}
+	for entry, want := range map[string]bool{
+		`"https://rpc.example.org/v2"`:         false,
+		`/run/geth.ipc`:                        false,
+		`{ url: "${URL}", operator: example }`: true,
+		`{ url: "https://rpc.example.org/?key=${KEY}", operator: other }`: false,
+	} {
+		if got := rpc(entry).Hidden(); got != want {
+			t.Errorf("%s: Hidden() is %v", entry, got)
+		}
+	}
+}

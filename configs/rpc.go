@@ -38,6 +38,16 @@ func (r RPC) Host() string {
 	return u.Hostname()
 }
 
+// Hidden says that an environment variable held the host, or the path of the socket, which is then not to
+// be shown: people see Operator in its place.
+func (r RPC) Hidden() bool {
+	if r.IPC() {
+		return strings.Contains(r.shown, "${")
+	}
+	host := rawHost(r.shown)
+	return host == "" || strings.Contains(host, "${")
+}
+
 // String returns the backend as the file has it, without secrets.
 func (r RPC) String() string { return r.shown }
 

@@ -119,6 +119,16 @@ func secretsOf(u *url.URL, raw string) []string {
 	return longestFirst(list)
 }
 
+// hideHost makes the host, or the socket's path, one of the secrets.
+func (a *address) hideHost() {
+	if a.url == nil {
+		a.secrets = longestFirst(append(a.secrets, a.path, filepath.Base(a.path)))
+		return
+	}
+	host := a.url.Hostname()
+	a.secrets = longestFirst(append(a.secrets, a.url.Host, host, strings.ToLower(host)))
+}
+
 // longestFirst sorts, since a secret inside a longer one must not be replaced before it.
 func longestFirst(list []string) []string {
 	slices.SortFunc(list, func(a, b string) int {

@@ -113,7 +113,7 @@ func (e *Endpoint) callAt(ctx context.Context, msgs []chain.Msg, head chain.Head
 		out, err := e.single(ctx, msgs[0], head)
 		return []chain.Output{out}, err
 	}
-	if !e.batches.worth(time.Now()) {
+	if e.cfg.NoBatch || !e.batches.worth(time.Now()) {
 		return e.singles(ctx, msgs, head)
 	}
 	outputs, err := e.batch(ctx, msgs, head)

@@ -42,8 +42,13 @@ type EndpointConfig struct {
 	Operator string // registrable domain of the URL's host; the IP address; the base name of an IPC path
 	// URL is http, https, ws or wss, or the path of an IPC socket. It may hold secrets and is never shown.
 	URL string
+	// HideHost says that the URL's host, or the path of the IPC socket, is a secret too: it is in no
+	// error, and Name and Operator must be given.
+	HideHost bool
 	// ChainID is the EIP-155 id that the backend must report. It must be given.
 	ChainID uint64
+	// NoBatch keeps JSON-RPC batches from being tried.
+	NoBatch bool
 	// Rate bounds the requests per second (a JSON-RPC batch is one); 0 is unlimited.
 	Rate float64
 	// Dial opens the TCP connections below HTTP and WebSocket. Without one, only URLs with an IP address

@@ -60,6 +60,12 @@ func NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 	if cfg.ChainID == 0 {
 		return nil, errors.New("no chain id given")
 	}
+	if cfg.HideHost {
+		if cfg.Name == "" || cfg.Operator == "" {
+			return nil, errors.New("no name and operator given for a hidden host")
+		}
+		addr.hideHost()
+	}
 	cfg = cfg.withDefaults()
 	if cfg.Name == "" {
 		cfg.Name = addr.name()

@@ -210,11 +210,18 @@ func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (
 	c := chainStack{name: name, trust: chain.Single}
 	poolConf := pool.Config{MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Log: log}
 	for _, rpc := range conf.RPC {
+		name := "" // the host's
+		if rpc.Hidden() {
+			name = rpc.Operator
+		}
 		poolConf.Endpoints = append(poolConf.Endpoints, pool.EndpointConfig{
+			Name:          name,
 			Operator:      rpc.Operator,
 			URL:           rpc.URL,
+			HideHost:      rpc.Hidden(),
 			ChainID:       conf.ID,
 			Rate:          rpc.Rate,
+			NoBatch:       !rpc.Batch,
 			Dial:          dialer,
 			Timeout:       conf.Timeout,
 			BlockInterval: conf.BlockTime,
