@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/miekg/dns"
@@ -65,5 +66,33 @@ chains: { ethereum: { id: 1, trust: single, rpc: [%q] } }
 	}
 	if status, body := server.Get(t, "/readyz"); status != 503 {
 		t.Errorf("/readyz is %d: %s", status, body)
+	}
+}
+
+// TestSubscription has backends that are polled once an hour: those over WebSocket and IPC know a new block
+// at once all the same, and the one over HTTP does not.
+func TestSubscription(t *testing.T) {
+	e := bed.DeployENS(t, bed.StartAnvil(t))
+	server := bed.Serve(t, fmt.Sprintf(`resolve: { forward: [] }
+chains:
+  ethereum: { id: 1, trust: single, block_time: 1h, max_head_age: 1h, rpc: [{ url: %q, operator: http }, { url: %q, operator: ws }, { url: %q, operator: ipc }] }
+names:
+  - { zone: eth, chain: ethereum }
+`, e.HTTP, e.WS, e.IPC))
+	head := func(operator string) float64 {
+		return metric(t, server, "dens_backend_head", fmt.Sprintf("operator=%q", operator))
+	}
+	bed.Wait(t, 10*time.Second, "a first head of each backend", func() bool {
+		return head("http") > 0 && head("ws") > 0 && head("ipc") > 0
+	})
+	before := head("http")
+	for range 3 {
+		e.Mine(t, 1)
+	}
+	bed.Wait(t, 5*time.Second, "the new head by subscription", func() bool {
+		return head("ws") == before+3 && head("ipc") == before+3
+	})
+	if now := head("http"); now != before {
+		t.Errorf("the backend over HTTP went from block %v to %v: heads are polled, and the test shows nothing", before, now)
 	}
 }

@@ -121,6 +121,8 @@ var realRows = []row{
 	{"nothing.bob.eth", dns.TypeA, dns.RcodeNameError, nil, "bob.eth."},
 	{"not_normal.eth", dns.TypeA, dns.RcodeNameError, nil, "eth."},
 	{"alice.eth.limo", dns.TypeA, 0, []string{"192.0.2.10", "192.0.2.11"}, ""},
+	{"eth.limo", dns.TypeA, 0, []string{"192.0.2.88"}, ""}, // the suffix itself is no name of the chain
+	{"nobody.eth.limo", dns.TypeA, dns.RcodeNameError, nil, "eth.limo."},
 	{"_dnslink.bob.eth.link", dns.TypeTXT, 0, []string{`"dnslink=` + ipfsPath + `"`}, ""},
 	{"www.example.org", dns.TypeA, 0, []string{"192.0.2.80"}, ""},
 	{"nothing.example.org", dns.TypeA, dns.RcodeNameError, nil, "example.org."},
@@ -142,12 +144,21 @@ www A 192.0.2.80
 to-chain CNAME alice.eth.
 `
 
+const exampleLimo = `$ORIGIN limo.
+$TTL 300
+@ SOA ns hostmaster 1 3600 900 604800 300
+@ NS ns
+ns A 192.0.2.1
+eth A 192.0.2.88
+*.eth A 192.0.2.89
+`
+
 // TestRealENS asks dens, with the defaults but for the RPC URLs, about names of the real ENS contracts.
 func TestRealENS(t *testing.T) {
 	e := bed.DeployENS(t, bed.StartAnvil(t))
 	e.PlaceUniversalResolver(t)
 	populate(t, e)
-	upstream := bed.StartBIND(t, map[string]string{"example.org": exampleOrg}).String()
+	upstream := bed.StartBIND(t, map[string]string{"example.org": exampleOrg, "limo": exampleLimo}).String()
 
 	geth := startGeth(t, e.Dump(t))
 	stacks := map[string]string{
