@@ -27,9 +27,9 @@ func TestContentHash(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("DecodeContentHash(%s) = %q, %v, want %q", v.Hash, got, err, want)
 		}
-		hash, err := EncodeContentHash(want)
+		hash, err := encodeContentHash(want)
 		if err != nil || hex.EncodeToString(hash) != v.Hash {
-			t.Errorf("EncodeContentHash(%q) = %x, %v, want %s", want, hash, err, v.Hash)
+			t.Errorf("encodeContentHash(%q) = %x, %v, want %s", want, hash, err, v.Hash)
 		}
 	}
 }
@@ -44,16 +44,16 @@ func readJSON(t testing.TB, file string, v any) {
 	}
 }
 
-func TestEncodeContentHashOfOlderForms(t *testing.T) {
+func TestencodeContentHashOfOlderForms(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"ipfs://QmRAQB6YaCyidP37UdDnjFY5vQuiBrcqdyoW1CuDgwxkD4", "/ipfs/bafybeibj6lixxzqtsb45ysdjnupvqkufgdvzqbnvmhw2kf7cfkesy7r7d4"},
 		{"/ipns/QmRAQB6YaCyidP37UdDnjFY5vQuiBrcqdyoW1CuDgwxkD4", "/ipns/k2k4r8kgnix5x0snul9112xdpqgiwc5xmvi8ja0szfhntep2d7qv8zz3"},
 		{"bzz://d1de9994b4d039f6548d191eb26786769f580809256b4685ef316805265ea162", "/bzz/d1de9994b4d039f6548d191eb26786769f580809256b4685ef316805265ea162"},
 	}
 	for _, tt := range tests {
-		hash, err := EncodeContentHash(tt.in)
+		hash, err := encodeContentHash(tt.in)
 		if err != nil {
-			t.Errorf("EncodeContentHash(%q): %v", tt.in, err)
+			t.Errorf("encodeContentHash(%q): %v", tt.in, err)
 			continue
 		}
 		if got, err := DecodeContentHash(hash); err != nil || got != tt.want {
@@ -84,8 +84,8 @@ func TestBadContentHashes(t *testing.T) {
 	}
 	for _, s := range []string{"", "/", "/ipfs", "/ipfs/", "/ipfs/x", "/ipns/", "/ipns/nodot", "/ipns/" + strings.Repeat("a", 40) + ".eth",
 		"/ipns/-a.eth", "/ipns/A.eth", "http://example.org", "onion://short", "sia://!!", "ar://AA", "adnl://zz", "/bzz/11", "ipfs://" + strings.Repeat("b", 5000)} {
-		if got, err := EncodeContentHash(s); !errors.Is(err, ErrContentHash) {
-			t.Errorf("EncodeContentHash(%q) = %x, %v", s, got, err)
+		if got, err := encodeContentHash(s); !errors.Is(err, ErrContentHash) {
+			t.Errorf("encodeContentHash(%q) = %x, %v", s, got, err)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func FuzzContentHash(f *testing.F) {
 				t.Fatalf("text is %q", text)
 			}
 		}
-		again, err := EncodeContentHash(text)
+		again, err := encodeContentHash(text)
 		if err != nil {
 			t.Fatalf("%q from %x is not encoded: %v", text, hash, err)
 		}
