@@ -44,7 +44,7 @@ func readJSON(t testing.TB, file string, v any) {
 	}
 }
 
-func TestencodeContentHashOfOlderForms(t *testing.T) {
+func TestEncodeContentHashOfOlderForms(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"ipfs://QmRAQB6YaCyidP37UdDnjFY5vQuiBrcqdyoW1CuDgwxkD4", "/ipfs/bafybeibj6lixxzqtsb45ysdjnupvqkufgdvzqbnvmhw2kf7cfkesy7r7d4"},
 		{"/ipns/QmRAQB6YaCyidP37UdDnjFY5vQuiBrcqdyoW1CuDgwxkD4", "/ipns/k2k4r8kgnix5x0snul9112xdpqgiwc5xmvi8ja0szfhntep2d7qv8zz3"},
