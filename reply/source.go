@@ -128,7 +128,7 @@ func (s *Source) status(m *dns.Msg, v verdict) cache.Entry {
 	m.Rcode = v.rcode & 0xf // the rest of an extended rcode goes into OPT, which the cache adds
 	e := cache.Entry{
 		Stored: s.cfg.Now(), Failure: v.failure, Rcode: uint16(v.rcode),
-		HasEDE: v.hasEDE, EDECode: v.ede.Code, EDEText: v.ede.Text,
+		HasEDE: v.hasEDE, EDECode: v.ede.Code, EDEText: v.ede.Text, Zone: v.zone,
 	}
 	switch {
 	case v.fleeting:

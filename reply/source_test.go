@@ -318,3 +318,16 @@ func BenchmarkReply(b *testing.B) {
 		}
 	}
 }
+
+// TestFailuresTellTheirZone: the metrics tell a chain that fails from an upstream that does.
+func TestFailuresTellTheirZone(t *testing.T) {
+	failing := &answers{err: &resolver.ZoneError{Zone: "onchain", Err: resolver.Errorf(22, nil, "chain unreachable")}}
+	req, err := new(dns.Msg).SetQuestion("alice.eth.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := source(failing).Reply(t.Context(), req)
+	if err != nil || e.Zone != "onchain" || e.EDECode != 22 || !e.Failure {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

@@ -14,8 +14,9 @@ type verdict struct {
 	rcode    int
 	hasEDE   bool
 	ede      resolver.EDE
-	failure  bool // of the resolver, not of the request
-	fleeting bool // says nothing about the next try
+	failure  bool   // of the resolver, not of the request
+	fleeting bool   // says nothing about the next try
+	zone     string // the kind of zone that the resolver failed in
 }
 
 // judge returns what a question gets that is not for the resolver, or nil.
@@ -56,6 +57,9 @@ func judge(q resolver.Query) *verdict {
 //	any other              SERVFAIL   0 Other
 func diagnose(err error) verdict {
 	v := verdict{rcode: dns.RcodeServerFailure, failure: true, hasEDE: true}
+	if in, ok := errors.AsType[*resolver.ZoneError](err); ok {
+		v.zone = in.Zone
+	}
 	var e *resolver.Error
 	switch {
 	case errors.As(err, &e):

@@ -15,6 +15,16 @@ type Error struct {
 	Err   error  // for the log; may be nil
 }
 
+// ZoneError tells in which kind of zone an error arose, in the words of Answer.Zone.
+type ZoneError struct {
+	Zone string
+	Err  error
+}
+
+func (e *ZoneError) Error() string { return e.Err.Error() }
+
+func (e *ZoneError) Unwrap() error { return e.Err }
+
 // Errorf returns an Error with SERVFAIL, wrapping err.
 func Errorf(code uint16, err error, format string, args ...any) *Error {
 	return &Error{Rcode: dns.RcodeServerFailure, Code: code, Text: fmt.Sprintf(format, args...), Err: err}

@@ -10,6 +10,7 @@ import (
 // Route says who answers for Zone and all below it.
 type Route struct {
 	Zone     string // "." is everything that no other Route has
+	Kind     string // of the zone, as Answer.Zone has it; it goes with errors
 	Resolver Resolver
 }
 
@@ -36,7 +37,7 @@ func NewRouter(routes []Route) (*Router, error) {
 		if r.routes[zone] != nil {
 			return nil, fmt.Errorf("zone %s is there twice", zone)
 		}
-		r.routes[zone] = &Route{Zone: zone, Resolver: route.Resolver}
+		r.routes[zone] = &Route{Zone: zone, Kind: route.Kind, Resolver: route.Resolver}
 	}
 	return r, nil
 }
@@ -68,7 +69,7 @@ func (r *Router) Resolve(ctx context.Context, q Query) (*Answer, error) {
 		link.Name = next
 		answer, err := route.Resolver.Resolve(ctx, link)
 		if err != nil {
-			return nil, err
+			return nil, &ZoneError{Zone: route.Kind, Err: err}
 		}
 		if next, err = t.add(route, link, answer); err != nil {
 			return nil, err

@@ -82,7 +82,7 @@ func (s *stack) build(cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	routes := map[string]resolver.Resolver{}
+	routes := map[string]resolver.Route{}
 	if err := s.addForwards(cfg, bootstrap, routes); err != nil {
 		return err
 	}
@@ -115,19 +115,15 @@ func (s *stack) build(cfg *configs.Config) error {
 }
 
 // newRouter adds the special-use names that the configuration gives to nobody else.
-func newRouter(routes map[string]resolver.Resolver) (*resolver.Router, error) {
+func newRouter(routes map[string]resolver.Route) (*resolver.Router, error) {
 	all := maps.Clone(routes)
 	own := special.New()
 	for _, zone := range special.Zones() {
 		if _, taken := all[zone]; !taken {
-			all[zone] = own
+			all[zone] = resolver.Route{Zone: zone, Kind: special.Kind, Resolver: own}
 		}
 	}
-	var list []resolver.Route
-	for zone, r := range all {
-		list = append(list, resolver.Route{Zone: zone, Resolver: r})
-	}
-	return resolver.NewRouter(list)
+	return resolver.NewRouter(slices.Collect(maps.Values(all)))
 }
 
 // bootstrap answers for the host names of upstream servers, by servers that are known by address.
@@ -156,7 +152,7 @@ func (s *stack) addForwarder(conf forward.Config) (*forward.Forwarder, error) {
 	return f, nil
 }
 
-func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Resolver) error {
+func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Route) error {
 	zones := slices.Clone(cfg.Resolve.Zones)
 	if len(cfg.Resolve.Forward) > 0 {
 		zones = append(zones, configs.Zone{Zone: ".", Forward: cfg.Resolve.Forward})
@@ -172,7 +168,7 @@ func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, ro
 			return fmt.Errorf("forwarding of %s: %w", zone.Zone, err)
 		}
 		s.forwards = append(s.forwards, forwardGroup{zone.Zone, f})
-		routes[zone.Zone] = f
+		routes[zone.Zone] = resolver.Route{Zone: zone.Zone, Kind: forward.Kind, Resolver: f}
 	}
 	return nil
 }
@@ -248,7 +244,7 @@ func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (
 	return c, nil
 }
 
-func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Resolver) error {
+func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Route) error {
 	for _, n := range cfg.Names {
 		at := slices.IndexFunc(s.chains, func(c chainStack) bool { return c.name == n.Chain })
 		if at < 0 {
@@ -264,7 +260,7 @@ func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Resolve
 		zone := onchain.New(system, onchain.Config{
 			Zone:         n.Zone,
 			Aliases:      n.Aliases,
-			Parent:       routes["."],
+			Parent:       routes["."].Resolver,
 			GatewayA:     n.Gateways.A,
 			GatewayAAAA:  n.Gateways.AAAA,
 			TTL:          n.TTL,
@@ -276,7 +272,7 @@ func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Resolve
 			if _, taken := routes[suffix]; taken {
 				return fmt.Errorf("zone %s is both on chain and forwarded", suffix)
 			}
-			routes[suffix] = zone
+			routes[suffix] = resolver.Route{Zone: suffix, Kind: onchain.Kind, Resolver: zone}
 		}
 	}
 	return nil
