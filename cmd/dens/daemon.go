@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -147,9 +148,9 @@ func slip(n int) int {
 func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	cfg := gen.cfg
 	conf := server.Config{
-		DNS:               addresses(cfg.Listen.DNS),
-		DoT:               addresses(cfg.Listen.DoT),
-		DoH:               addresses(cfg.Listen.DoH),
+		DNS:               addresses(d.present(cfg.Listen.DNS)),
+		DoT:               addresses(d.present(cfg.Listen.DoT)),
+		DoH:               addresses(d.present(cfg.Listen.DoH)),
 		JSON:              reply.JSON{},
 		Log:               d.log,
 		Stats:             d.stats,
@@ -180,6 +181,27 @@ func certificateFiles(c configs.TLS) server.CertificateFiles {
 		Cert: c.Cert.Reveal(), Key: c.Key.Reveal(),
 		CertName: c.Cert.String(), KeyName: c.Key.String(),
 	}
+}
+
+// present leaves out [::1] where the machine has no IPv6, since nobody there could ask it, unless nothing
+// would be left. The defaults name it, and have to work on such a machine too.
+func (d *daemonState) present(list []netip.AddrPort) []netip.AddrPort {
+	isLoopback := func(a netip.AddrPort) bool { return a.Addr() == netip.IPv6Loopback() }
+	rest := slices.DeleteFunc(slices.Clone(list), isLoopback)
+	if len(rest) == 0 || len(rest) == len(list) || hasAddress(netip.IPv6Loopback()) {
+		return list
+	}
+	d.log.Warn("not listening on [::1]: this machine has no IPv6")
+	return rest
+}
+
+// hasAddress tells whether an interface of the machine has an address, as far as can be known.
+func hasAddress(want netip.Addr) bool {
+	interfaces, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == want
+	})
 }
 
 // addresses writes addresses as the server takes them. ":53" in a file is [::]:53 here, and means both

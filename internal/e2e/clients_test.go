@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -362,5 +363,20 @@ func TestNoRightToBind(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
+	}
+}
+
+// TestNoIPv6 runs the default addresses on a machine that has no IPv6: [::1] is left out, with a warning.
+func TestNoIPv6(t *testing.T) {
+	t.Parallel()
+	space := newNamespace(t, "ipv4")
+	ip := bed.Tool(t, "ip")
+	bed.Run(t, ip, "netns", "exec", space.name, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
+	p := bed.Start(t, ip, "netns", "exec", space.name, bed.Dens(t), "serve", "--config", writeConfig(t, upstreamOnly("192.0.2.1", "")))
+	for _, want := range []string{"protocol=udp address=127.0.0.1:53", "protocol=tcp address=127.0.0.1:53", "this machine has no IPv6"} {
+		bed.Wait(t, 10*time.Second, want, func() bool { return strings.Contains(p.Log(), want) })
+	}
+	if code := p.Stop(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status %d, want 0", code)
 	}
 }
