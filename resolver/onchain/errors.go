@@ -59,6 +59,9 @@ func describe(class string, err error) string {
 		return class
 	}
 	detail = strings.Map(func(r rune) rune {
+		if r == '\u200e' {
+			return -1 // the normaliser puts this left-to-right mark behind each label that it quotes
+		}
 		if !unicode.IsPrint(r) {
 			return '?' // controls, and what turns the direction of text
 		}

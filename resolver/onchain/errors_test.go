@@ -133,7 +133,7 @@ func TestErrors(t *testing.T) {
 func TestNotNormal(t *testing.T) {
 	sys := &system{
 		records: map[string]names.Records{"alice.eth.": {Exists: true, Apex: "alice.eth."}},
-		errs:    map[string]error{"a_b.eth.": fmt.Errorf("%w: underscore allowed only at start", names.ErrNotNormal)},
+		errs:    map[string]error{"a_b.eth.": fmt.Errorf("%w: invalid label \"a_b\u200e\": underscore allowed only at start", names.ErrNotNormal)},
 	}
 	r := onchain.New(sys, config())
 	ask := func(name string) *resolver.Answer {
@@ -145,7 +145,7 @@ func TestNotNormal(t *testing.T) {
 		return a
 	}
 	a := ask("a_b.eth.")
-	want := []resolver.EDE{{Code: 0, Text: "no such name: name is not normalised: underscore allowed only at start"}}
+	want := []resolver.EDE{{Code: 0, Text: `no such name: name is not normalised: invalid label "a_b": underscore allowed only at start`}}
 	if a.Rcode != dns.RcodeNameError || !reflect.DeepEqual(a.EDE, want) {
 		t.Errorf("got %d %v", a.Rcode, a.EDE)
 	}
