@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -146,7 +147,7 @@ func (e *Endpoint) send(ctx context.Context, elems []rpc.BatchElem, batch bool, 
 		return err // already recorded
 	}
 	start := time.Now()
-	err = do(ctx, l.client, elems, batch)
+	err = l.do(ctx, elems, batch)
 	if err != nil && batch && l.refused != nil && l.refused() {
 		err = fmt.Errorf("%w: an error that names no request", errBatchRefused)
 	}
@@ -167,7 +168,9 @@ func (e *Endpoint) admit(ctx context.Context, why purpose) error {
 	} else if !broken && wait > 0 {
 		return &failure{kind: errRateLimited, text: fmt.Sprintf("rate limited for %s", wait.Round(100*time.Millisecond))}
 	}
-	if err := e.limiter.Wait(ctx); err != nil {
+	if err := e.limiter.Wait(ctx); ctx.Err() != nil {
+		return &failure{kind: kindOf(ctx.Err()), text: "no time left"}
+	} else if err != nil {
 		return &failure{kind: errRateLimited, text: "rate limit of the configuration reached"}
 	}
 	select {
@@ -187,6 +190,31 @@ func (e *Endpoint) brokenError() error {
 		return &failure{kind: chain.ErrUnavailable, text: "out of use"}
 	}
 	return &failure{kind: errors.Unwrap(last), text: "out of use: " + last.Error()}
+}
+
+// lostGrace is how long a request may outlive its stream: mostly the client ends it by itself, and says why.
+const lostGrace = 20 * time.Millisecond
+
+// do makes one request. The RPC client never ends one whose answer breaks the stream before the client has
+// noted that the request is out, so that a lost stream ends it here.
+func (l *link) do(ctx context.Context, elems []rpc.BatchElem, batch bool) error {
+	if l.lost == nil {
+		return do(ctx, l.client, elems, batch)
+	}
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-l.lost:
+			time.AfterFunc(lostGrace, cancel)
+		case <-bounded.Done():
+		}
+	}()
+	err := do(bounded, l.client, elems, batch)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func do(ctx context.Context, c *rpc.Client, elems []rpc.BatchElem, batch bool) error {
