@@ -30,20 +30,21 @@ func (f *Forwarder) failure(losses []result) error {
 			return verdict
 		}
 		var text string
+		var cause error
 		if l.err != nil {
 			text = describe(l.err)
 			network = network || text != textTimeout
-			causes = append(causes, fmt.Errorf("%s: %w", l.from.Name, l.err))
+			cause = fmt.Errorf("%s: %w", l.from.Name, l.err)
 		} else {
 			text = rcodeText(l.reply.rcode)
-			causes = append(causes, fmt.Errorf("%s: %s", l.from.Name, text))
+			cause = fmt.Errorf("%s: %s", l.from.Name, text)
 			if said < 0 || len(losses[said].reply.ede) == 0 && len(l.reply.ede) > 0 {
 				said = i
 			}
 		}
 		if text = l.from.Name + ": " + text; !seen[text] {
 			seen[text] = true
-			texts = append(texts, text)
+			texts, causes = append(texts, text), append(causes, cause)
 		}
 	}
 	err := errors.Join(causes...)
