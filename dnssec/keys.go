@@ -191,17 +191,16 @@ func (k *Keys) sort(v *Validator, keys []*key) {
 // enter looks for a key that trust vouches for and that signed the set.
 func (v *Validator) enter(out *Keys, c *canonicalSet, sigs []*dns.RRSIG, all []*key, trust Trust, now time.Time, b *Budget) Verdict {
 	entries, failure := vouched(out.zone, all, trust, b)
-	if failure.Status == Exhausted {
+	if len(entries) == 0 {
 		return failure
 	}
+	failure = bogus(dns.ExtendedErrorCodeRRSIGsMissing, "the DNSKEY RRset of %s is not signed by the key that its DS or trust anchor names", out.zone)
 	for _, entry := range entries {
-		one := &Keys{zone: out.zone, nonZone: out.nonZone, byID: map[keyID][]*key{{entry.tag, entry.rr.Algorithm}: {entry}}}
-		signed := false
+		one := &Keys{zone: out.zone, byID: map[keyID][]*key{{entry.tag, entry.rr.Algorithm}: {entry}}}
 		for _, sig := range sigs {
 			if sig.KeyTag != entry.tag || sig.Algorithm != entry.rr.Algorithm {
 				continue
 			}
-			signed = true
 			fault, ok := v.checkSig(c, sig, one, now, b)
 			if ok && int(sig.Labels) == c.owner.sigLabels() { // a wildcard has no keys for others
 				out.Entry, out.Sig, out.TTL = entry.rr, sig, success(c, sig, now).TTL
@@ -211,9 +210,6 @@ func (v *Validator) enter(out *Keys, c *canonicalSet, sigs []*dns.RRSIG, all []*
 			if fault.Status == Exhausted {
 				return failure
 			}
-		}
-		if !signed {
-			failure = worse(failure, bogus(dns.ExtendedErrorCodeRRSIGsMissing, "the DNSKEY RRset of %s is not signed by key %d", out.zone, entry.tag))
 		}
 	}
 	return failure
