@@ -32,9 +32,9 @@ func TestDelegation(t *testing.T) {
 		{"host.example.", Secure, Secure, true, true},
 		{"ent.example.", Secure, Secure, true, true},
 		{"mm.example.", Secure, Insecure, true, false},
-		{"signed.example.", Bogus, Bogus, false, false}, // its DS was kept back
+		{"signed.example.", Bogus, Bogus, false, false},        // its DS was kept back
 		{"x.unsigned.example.", Bogus, Insecure, false, false}, // opt-out hides the cut above it
-		{"alias.example.", Bogus, Bogus, false, false}, // the answer would have been the CNAME
+		{"alias.example.", Bogus, Bogus, false, false},         // the answer would have been the CNAME
 		{"example.", Bogus, Bogus, false, false},
 		{"other.", Bogus, Bogus, false, false},
 	}

@@ -154,7 +154,7 @@ func (w *walk) noData(n name, rrtype uint16) claim {
 // expansion is RFC 5155 section 8.8: the wildcard's signature shows the closest encloser; the name one
 // label longer must be covered.
 func (w *walk) expansion(n name, labels int) claim {
-	if labels >= n.labels() {
+	if labels >= n.labels() || labels < w.e.zone.labels() {
 		return claim{}
 	}
 	s, ok := w.gap(n.last(labels + 1))
