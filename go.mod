@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/adraffy/go-ens-normalize v0.1.1
+	github.com/cloudflare/circl v1.6.5
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/ethereum/go-ethereum v1.17.10
 	github.com/gorilla/websocket v1.4.2
