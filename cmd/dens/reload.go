@@ -57,22 +57,29 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 		go d.endWeb(d.web)
 		d.web = newWeb
 	}
-	d.retire(old)
 	d.dropChanged(old.cfg, gen)
+	d.retire(old)
+	d.dropChanged(old.cfg, gen) // what the queries have left that were under way
 	return nil
 }
 
 // dropChanged drops from the cache what the new generation answers in another way than the old one.
 func (d *daemonState) dropChanged(old *configs.Config, gen *generation) {
-	if tags := changed(zoneTags(old), zoneTags(gen.cfg)); len(tags) > 0 {
-		d.log.Info("dropped from the cache", "tags", strings.Join(tags, " "), "entries", gen.cache.Drop(tags...))
+	dropped := 0
+	tags := changed(zoneTags(old), zoneTags(gen.cfg))
+	if len(tags) > 0 {
+		dropped += gen.cache.Drop(tags...)
 	}
-	if zones := changed(routeKinds(old), routeKinds(gen.cfg)); len(zones) > 0 {
+	zones := changed(routeKinds(old), routeKinds(gen.cfg))
+	if len(zones) > 0 {
 		var names [][]byte
 		for _, zone := range zones {
 			names = append(names, wireName(zone))
 		}
-		d.log.Info("dropped from the cache", "zones", strings.Join(zones, " "), "entries", d.store.DropBelow(names...))
+		dropped += d.store.DropBelow(names...)
+	}
+	if dropped > 0 {
+		d.log.Info("dropped from the cache", "tags", strings.Join(tags, " "), "zones", strings.Join(zones, " "), "entries", dropped)
 	}
 }
 
