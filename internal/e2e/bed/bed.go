@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -179,24 +180,41 @@ func Wait(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	}
 }
 
-// Free is an address on loopback whose port is free for both UDP and TCP.
+// Ports that Free picks from lie below those that the kernel gives to outgoing connections, which would
+// take a free one at any time.
+const (
+	firstPort = 10_000
+	lastPort  = 30_000
+)
+
+var given sync.Map // ports that Free has returned
+
+// Free is an address on loopback whose port is free for both UDP and TCP, and was not returned before.
 func Free(t testing.TB) netip.AddrPort {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().(*net.TCPAddr).AddrPort()
-		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return addr
+	for range 1000 {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstPort+rand.IntN(lastPort-firstPort)))
+		if isFree(addr) {
+			if _, taken := given.LoadOrStore(addr.Port(), true); !taken {
+				return addr
+			}
 		}
 	}
 	t.Fatal("no free port")
 	return netip.AddrPort{}
+}
+
+func isFree(addr netip.AddrPort) bool {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return false
+	}
+	return u.Close() == nil
 }
 
 // lockedBuffer collects a program's output while the test reads it.
