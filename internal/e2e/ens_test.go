@@ -194,6 +194,9 @@ func startGeth(t *testing.T, alloc types.GenesisAlloc) string {
 			t.Error(err)
 		}
 	})
+	if _, err := node.Mine(); err != nil { // serials are block numbers, and 0 is none
+		t.Fatal(err)
+	}
 	return node.HTTPURL()
 }
 
