@@ -16,7 +16,7 @@ func FuzzDenial(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, owner string, rrtype uint16, mask uint64, which uint8) {
 		if rrtype == dns.TypeANY || rrtype == dns.TypeRRSIG || rrtype == dns.TypeNSEC || rrtype == dns.TypeNSEC3 {
-			t.Skip("no data of the zone's content")
+			return // no data of the zone's content
 		}
 		var some []dns.RR
 		for i, rr := range chains[int(which)%len(chains)].records(m) {
@@ -70,7 +70,7 @@ func FuzzValidate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		m := new(dns.Msg)
 		if m.Unpack(wire) != nil {
-			t.Skip()
+			return
 		}
 		b := NewBudget(Limits{})
 		sets := Group(append(append(m.Answer, m.Ns...), m.Extra...))
@@ -129,7 +129,7 @@ func FuzzNames(f *testing.F) {
 		n, ok := parseName(a)
 		m, ok2 := parseName(b)
 		if !ok || !ok2 {
-			t.Skip()
+			return
 		}
 		again, ok := parseName(n.String())
 		if !ok || !again.equal(n) {
