@@ -37,9 +37,12 @@ func Freshness(reply []byte) uint32 {
 			return 0
 		}
 		// An alias that leads to nothing has both: answers, and the SOA of the negative part.
-		if rr.typ == typeSOA && rr.end-rr.dataOff() >= 4 {
-			soa = true
-			least = min(least, ttlAt(reply, rr.ttlOff()), ttlAt(reply, rr.end-4))
+		if rr.typ == typeSOA {
+			minimum, ok := soaMinimum(reply, rr)
+			if !ok {
+				return 0
+			}
+			soa, least = true, min(least, ttlAt(reply, rr.ttlOff()), minimum)
 		}
 		off = rr.end
 	}
@@ -47,4 +50,17 @@ func Freshness(reply []byte) uint32 {
 		return 0
 	}
 	return least
+}
+
+// soaMinimum reads the last of the five numbers that follow the two names of an SOA (RFC 1035 section
+// 3.3.13).
+func soaMinimum(reply []byte, rr record) (uint32, bool) {
+	off, ok := skipName(reply, rr.dataOff())
+	if ok {
+		off, ok = skipName(reply, off)
+	}
+	if !ok || off+20 != rr.end {
+		return 0, false
+	}
+	return ttlAt(reply, off+16), true
 }

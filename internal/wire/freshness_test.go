@@ -64,6 +64,19 @@ func TestFreshness(t *testing.T) {
 	}
 }
 
+// TestFreshnessOfCutSOA: an SOA whose data ends early says nothing about time.
+func TestFreshnessOfCutSOA(t *testing.T) {
+	m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.org.", dns.TypeA))
+	m.Rcode = dns.RcodeNameError
+	m.Ns = []dns.RR{&dns.RFC3597{
+		Hdr:   dns.RR_Header{Name: "org.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 600},
+		Rdata: "0000" + "00000258" + "00000258", // two root names and two of the five numbers
+	}}
+	if got := wire.Freshness(packed(t, m)); got != 0 {
+		t.Errorf("%d, want 0", got)
+	}
+}
+
 // FuzzFreshness: never more than what the DNS library reads of the same message.
 func FuzzFreshness(f *testing.F) {
 	m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.org.", dns.TypeA))
