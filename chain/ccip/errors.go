@@ -73,13 +73,13 @@ func clean(text string) string {
 	if len(text) > 4*most {
 		text = text[:4*most]
 	}
-	text = urls.ReplaceAllString(text, "(URL)")
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '.'
 		}
 		return r
 	}, text)
+	text = urls.ReplaceAllString(text, "(URL)") // after the characters, which may make a URL of what was none
 	return text[:min(len(text), most)]
 }
 

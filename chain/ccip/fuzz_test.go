@@ -68,7 +68,7 @@ func FuzzDecodeBatch(f *testing.F) {
 // FuzzBody holds for any answer of a gateway: what is taken is JSON whose data is that hex text, and a
 // refusal's message is one short line without URLs.
 func FuzzBody(f *testing.F) {
-	for _, s := range []string{`{"data":"0x1234"}`, `{"data":"0x","x":[{}]}`, `{"data":null}`, `{"data":"0x12","data":"0x34"}`, `{"message":"see https://gw.example/KEY"}`, `{"error":"x\n"}`, `{"d\u0061ta":"0x12"}`, "[[["} {
+	for _, s := range []string{`{"data":"0x1234"}`, `{"data":"0x","x":[{}]}`, `{"data":null}`, `{"data":"0x12","data":"0x34"}`, `{"message":"see https://gw.example/KEY"}`, `{"message":"see http\u0001://gw.example/KEY"}`, `{"error":"x\n"}`, `{"d\u0061ta":"0x12"}`, "[[["} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
