@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"resolver":            {},
 	"resolver/...":        {"resolver", "dnssec"},
 	"resolver/onchain":    {"resolver", "dnssec", "names", "chain"},
+	"resolver/recursive":  {"resolver", "dnssec", "resolver/authority", "resolver/validate", "resolver/denial", "resolver/localroot"},
 	"names":               {"chain"},
 	"names/...":           {"names", "chain", "internal/wire"},
 	"ens":                 {"names", "chain", "internal/wire"},

@@ -1,0 +1,35 @@
+// Package authority asks authoritative servers, and remembers of each what helps to ask it the next
+// time: how fast it is, whether it knows EDNS, repeats the question letter by letter, is dead, or is
+// lame for a zone. It knows nothing of zone cuts; which servers to ask, and what a reply means, is its
+// caller's affair.
+package authority
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Question is one question to the servers of a zone. RD is clear, DO and CD are set.
+type Question struct {
+	Zone string // that the servers are asked as servers of: lameness is per zone
+	Name string // in resolver.Query.Name's form
+	Type uint16
+	// Avoid are servers that are not asked, since their word turned out to be of no use.
+	Avoid []netip.AddrPort
+	// Spend is called before each message that is sent; its error ends Ask with that error.
+	Spend func() error
+	// Accept says whether a whole (not truncated) reply is of use. An error that wraps ErrLame has the
+	// server remembered as lame for Zone; any other just has the next server asked.
+	Accept func(reply *dns.Msg) error
+	Depth  int // for the Trace
+}
+
+// Reply is what a server said.
+type Reply struct {
+	Msg       *dns.Msg
+	Server    netip.AddrPort
+	Transport string // udp, tcp
+	RTT       time.Duration
+}
