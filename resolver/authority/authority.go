@@ -23,7 +23,10 @@ type Question struct {
 	// Accept says whether a whole (not truncated) reply is of use. An error that wraps ErrLame has the
 	// server remembered as lame for Zone; any other just has the next server asked.
 	Accept func(reply *dns.Msg) error
-	Depth  int // for the Trace
+	// Tentative says that the name is not the one that the client asked for (RFC 9156), and that some
+	// servers do not cope with that: a failure rcode ends Ask at once and is not held against the server.
+	Tentative bool
+	Depth     int // for the Trace
 }
 
 // Reply is what a server said.

@@ -29,5 +29,5 @@ type Source interface {
 	// NextCut returns the next zone cut below zone on the way to name (or name itself) that is known
 	// without asking, and the records that the parent's referral gave about its DS: DS, or NSEC or NSEC3
 	// with signatures; maybe none. It returns "" when no cut is known.
-	NextCut(zone, name string) (cut string, referral []dns.RR)
+	NextCut(ctx context.Context, zone, name string) (cut string, referral []dns.RR)
 }
