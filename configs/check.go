@@ -26,6 +26,7 @@ func (d *decoder) check(c *Config) {
 	for i, z := range c.Resolve.Zones {
 		d.checkUnique(fmt.Sprintf("resolve.zones[%d].zone", i), z.Zone, zones)
 	}
+	d.checkMode(&c.Resolve)
 	d.checkUpstreams(c)
 	d.checkBootstrap(c)
 }
@@ -170,13 +171,22 @@ func (d *decoder) checkUpstreams(c *Config) {
 		}
 	}
 	each("resolve.forward", c.Resolve.Forward)
+	each("resolve.fallback", c.Resolve.Fallback)
+	plain := func(path string, list []netip.AddrPort) {
+		if d.wrongBelow(path) {
+			return // the elements that are left may not be at their places
+		}
+		for i, a := range list {
+			if listensAt(c.Listen.DNS, a) {
+				d.addAt(fmt.Sprintf("%s[%d]", path, i), a.String()+", where dens itself listens", "another server")
+			}
+		}
+	}
+	plain("resolve.bootstrap", c.Resolve.Bootstrap)
+	plain("resolve.local_root.axfr", c.Resolve.LocalRoot.AXFR)
 	for i, z := range c.Resolve.Zones {
 		each(fmt.Sprintf("resolve.zones[%d].forward", i), z.Forward)
-	}
-	for i, a := range c.Resolve.Bootstrap {
-		if listensAt(c.Listen.DNS, a) {
-			d.addAt(fmt.Sprintf("resolve.bootstrap[%d]", i), a.String()+", where dens itself listens", "another server")
-		}
+		plain(fmt.Sprintf("resolve.zones[%d].stub", i), z.Stub)
 	}
 }
 
@@ -190,34 +200,39 @@ func listensAt(list []netip.AddrPort, to netip.AddrPort) bool {
 }
 
 // checkBootstrap reports host names that nobody could resolve: dens never asks the system, which may
-// be asking dens.
+// be asking dens. Iteration finds all hosts but those that are needed when it cannot work.
 func (d *decoder) checkBootstrap(c *Config) {
-	if len(c.Resolve.Bootstrap) > 0 {
+	r := &c.Resolve
+	if len(r.Bootstrap) > 0 || len(d.problems) > 0 {
 		return
 	}
-	for _, u := range c.Resolve.Forward {
+	if r.Mode == ModeRecursive {
+		if hasNames(r.Fallback) {
+			d.addAt("resolve.bootstrap", "no address", "at least one, since a fallback server has a host name, which iteration cannot find where it does not work")
+		}
+		return
+	}
+	for _, u := range r.Forward {
 		if _, ok := u.Addr(); ok {
 			return
 		}
 	}
-	if len(d.problems) > 0 || !needsNames(c) {
-		return
+	if needsNames(c) {
+		d.addAt("resolve.bootstrap", "no address", "at least one, since backends or upstreams have host names and no forwarder is an IP address")
 	}
-	d.addAt("resolve.bootstrap", "no address", "at least one, since backends or upstreams have host names and no forwarder is an IP address")
+}
+
+// hasNames reports whether one of the servers has a host name.
+func hasNames(list []Upstream) bool {
+	return slices.ContainsFunc(list, func(u Upstream) bool {
+		_, ok := u.Addr()
+		return !ok
+	})
 }
 
 func needsNames(c *Config) bool {
-	for _, u := range c.Resolve.Forward {
-		if _, ok := u.Addr(); !ok {
-			return true
-		}
-	}
-	for _, z := range c.Resolve.Zones {
-		for _, u := range z.Forward {
-			if _, ok := u.Addr(); !ok {
-				return true
-			}
-		}
+	if hasNames(c.Resolve.Forward) || slices.ContainsFunc(c.Resolve.Zones, func(z Zone) bool { return hasNames(z.Forward) }) {
+		return true
 	}
 	for _, chain := range c.Chains {
 		for _, r := range chain.RPC {

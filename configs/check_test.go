@@ -59,7 +59,33 @@ func TestProblems(t *testing.T) {
 		{"no names of names", "names:\n  - { chain: ethereum }\n", []string{`names[0].zone: found no zone`}},
 		{"U-label", "names:\n  - { zone: bücher.eth, chain: ethereum }\n", []string{`expected a domain name such as corp.example, other alphabets as A-labels`}},
 		{"gateway of the other family", "names:\n  - { zone: eth, chain: ethereum, gateways: { a: ['::1'] } }\n", []string{`names[0].gateways.a[0]: found "::1", expected an IPv4 address`}},
-		{"forward zone by halves", "resolve: { zones: [{ zone: corp.example }] }\n", []string{`resolve.zones[0]: found a zone without its zone or forward key`}},
+		{"own zone by halves", "resolve:\n  zones:\n    - { zone: corp.example }\n", []string{`dens.yaml:3: resolve.zones[0]: found a zone without its zone key or without servers, expected a zone and either forward or stub`}},
+		{"servers without zone", "resolve: { zones: [{ stub: [10.0.0.54] }] }\n", []string{`resolve.zones[0]: found a zone without its zone key or without servers`}},
+		{"forward and stub", "resolve: { zones: [{ zone: a.example, stub: [10.0.0.54], forward: [10.0.0.53] }] }\n", []string{`resolve.zones[0]: found a zone with both forward and stub, expected one of them`}},
+		{"stub by name", "resolve:\n  zones:\n    - zone: a.example\n      stub: [ns.a.example]\n", []string{`dens.yaml:4: resolve.zones[0].stub[0]: found "ns.a.example", expected the IP address of a plain DNS server`}},
+		{"stub over TLS", "resolve: { zones: [{ zone: a.example, stub: ['tls://192.0.2.1'] }] }\n", []string{`resolve.zones[0].stub[0]: found "tls://192.0.2.1", expected the IP address of a plain DNS server`}},
+		{"stub is dens itself", "resolve: { zones: [{ zone: a.example, stub: [127.0.0.1] }] }\n", []string{`resolve.zones[0].stub[0]: found 127.0.0.1:53, where dens itself listens, expected another server`}},
+		{"validate by word", "resolve: { zones: [{ zone: a.example, stub: [192.0.2.1], validate: maybe }] }\n", []string{`resolve.zones[0].validate: found "maybe", expected true or false`}},
+		{"unknown mode", "resolve:\n  mode: iterative\n", []string{`dens.yaml:2: resolve.mode: found "iterative", expected recursive or forward`}},
+		{"recursive and forward", "resolve:\n  mode: recursive\n  forward: [192.0.2.1, 192.0.2.2]\n", []string{`dens.yaml:3: resolve.forward: found 2 upstream servers with mode: recursive, expected none: give them as fallback`}},
+		{"forward to nobody", "resolve:\n  mode: forward\n", []string{`resolve.forward: found no upstream server, expected at least one with mode: forward`}},
+		{"plain fallback", "resolve: { fallback: [192.0.2.1, 'tcp://192.0.2.1', 'tls://192.0.2.1'] }\n", []string{
+			`resolve.fallback[0]: found "192.0.2.1", expected a server over TLS or HTTPS`, `resolve.fallback[1]: found "tcp://192.0.2.1", expected a server over TLS or HTTPS`}},
+		{"fallback by name", "resolve:\n  fallback: ['tls://192.0.2.1', 'https://dns.example/dns-query']\n", []string{`dens.yaml:2: resolve.bootstrap: found no address, expected at least one, since a fallback server has a host name`}},
+		{"fallback is dens itself", "listen: { dot: ['127.0.0.1:853'] }\ntls: { cert: a, key: b }\nresolve: { fallback: ['tls://127.0.0.1'] }\n", []string{`resolve.fallback: found tls://127.0.0.1 (element 0), where dens itself listens`}},
+		{"keys that forward has no use for", "resolve:\n  mode: forward\n  forward: [192.0.2.1]\n  fallback: ['tls://192.0.2.1']\n  root_hints: a\n  local_root: { file: b }\n", []string{
+			`dens.yaml:4: resolve.fallback: found fallback with mode: forward, expected mode: recursive (then without forward), or no fallback`,
+			`dens.yaml:5: resolve.root_hints: found root_hints with mode: forward, expected mode: recursive`,
+			`dens.yaml:6: resolve.local_root: found local_root with mode: forward, expected mode: recursive`}},
+		{"fallback beside forward, no mode", "resolve:\n  forward: [192.0.2.1]\n  fallback: ['tls://192.0.2.1']\n", []string{
+			`dens.yaml:3: resolve.fallback: found fallback with forward and without a mode, which means mode: forward, expected mode: recursive`}},
+		{"no family", "resolve:\n  ipv4: false\n  ipv6: false\n", []string{`dens.yaml:2: resolve.ipv4: found both ipv4 and ipv6 off, expected at least one of them on`}},
+		{"negative anchor", "resolve: { negative_anchors: [a.example, 'a b'] }\n", []string{`resolve.negative_anchors[1]: found "a b", expected a domain name`}},
+		{"private zones", "resolve: { private: { refuse: 1, zones: corp.example } }\n", []string{`resolve.private.refuse: found "1", expected true or false`, `resolve.private.zones: found "corp.example", expected a list`}},
+		{"root zone from nowhere", "resolve: { local_root: { axfr: [a.root-servers.net, '127.0.0.1'], files: x } }\n", []string{
+			`resolve.local_root.axfr[0]: found "a.root-servers.net", expected the IP address`, `resolve.local_root.files: found an unknown key, expected "file"`}},
+		{"root zone from dens itself", "resolve: { local_root: { axfr: [192.0.2.1, '127.0.0.1'] } }\n", []string{`resolve.local_root.axfr[1]: found 127.0.0.1:53, where dens itself listens`}},
+		{"anchors in a list", "resolve: { trust_anchor: [a], anchor_state: }\n", []string{`resolve.trust_anchor: found a list, expected a text`, `resolve.anchor_state: found nothing, expected a text`}},
 		{"bad upstream", "resolve: { forward: [dns.example] }\n", []string{`resolve.forward[0]: found "dns.example", expected an IP address`}},
 		{"upstream scheme", "resolve: { forward: ['quic://192.0.2.1'] }\n", []string{`expected an upstream: 192.0.2.53`}},
 		{"forwards to itself", "resolve: { forward: [127.0.0.1] }\n", []string{`resolve.forward: found 127.0.0.1 (element 0), where dens itself listens, expected another server`}},
@@ -142,6 +168,14 @@ func TestWhatIsEnough(t *testing.T) {
 		"addresses, networks and words":     "access: { allow: [192.0.2.1, '2001:db8::/32', any, '::ffff:10.0.0.1'] }\n",
 		"ports that the system picks":       "listen: { dns: ['127.0.0.1:0', '127.0.0.1:0'], http: '127.0.0.1:0' }\n",
 		"addresses without port, all of it": "listen: { dns: [127.0.0.1, '::1', ':5353'], http: 127.0.0.1 }\n",
+		"recursive without IP addresses":    "resolve: { zones: [{ zone: a.example, forward: ['tls://dns.example'] }] }\n",
+		"recursive with an empty list":      "resolve: { mode: recursive, forward: [] }\n",
+		"forward to nobody, said so":        "chains: { own: { id: 1, trust: single, rpc: [/run/geth.ipc] } }\nnames: []\nresolve: { mode: forward, forward: [] }\n",
+		"fallback by name, with bootstrap":  "resolve: { fallback: ['https://dns.example/dns-query'], bootstrap: [192.0.2.53] }\n",
+		"fallback by address":               "resolve: { fallback: ['tls://[2001:db8::1]#dns.example'] }\n",
+		"one family":                        "resolve: { ipv6: false }\n",
+		"all of recursion":                  "resolve: { mode: recursive, root_hints: a, trust_anchor: b, anchor_state: c, validate: true, negative_anchors: [a.example], local_root: { file: d, axfr: [192.0.2.1, '[2001:db8::1]:5353'] }, private: { refuse: true, zones: [corp.example] }, zones: [{ zone: stub.example, stub: [10.0.0.54, '10.0.0.55:5353'], validate: true }] }\n",
+		"validating what forwarders say":    "resolve: { forward: [192.0.2.1], validate: true, trust_anchor: b, negative_anchors: [a.example] }\n",
 		"off":                               "listen: { http: '' }\ncache: { stale: 0 }\nchains: { ethereum: { id: 1, max_head_age: 0, trust: single, rpc: [https://a.example.com] } }\n",
 	} {
 		if _, err := Parse("dens.yaml", []byte(text), nil); err != nil {
@@ -164,6 +198,31 @@ func TestDefaultsOfWhatAFileGives(t *testing.T) {
 	}
 	if got := fmt.Sprint(cfg.Listen.DNS, cfg.Listen.HTTP); got != "[127.0.0.1:53 [::]:5353] 127.0.0.1:8053" {
 		t.Errorf("listen: %s", got)
+	}
+}
+
+// TestModes: what a file means that says all, some or nothing of how to resolve.
+func TestModes(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  "recursive true 0",
+		"resolve: {}":                       "recursive true 0",
+		"resolve: { validate: false }":      "recursive false 0",
+		"resolve: { timeout: 3s }":          "recursive true 0",
+		"resolve: { forward: [192.0.2.1] }": "forward false 1",
+		"resolve: { forward: [192.0.2.1], validate: true }":   "forward true 1",
+		"resolve: { mode: forward, forward: [192.0.2.1] }":    "forward false 1",
+		"resolve: { mode: recursive, forward: [] }":           "recursive true 0",
+		"resolve: { zones: [{ zone: a.b, stub: [10.0.0.1]}]}": "recursive true 0",
+	} {
+		cfg, err := Parse("dens.yaml", []byte(text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		r := cfg.Resolve
+		if got := fmt.Sprint(r.Mode, " ", r.Validate, " ", len(r.Forward)); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
 	}
 }
 
@@ -260,6 +319,9 @@ chains:
       - { url: "/run/${S}.ipc", operator: d }
 resolve:
   forward: ["https://dns.example/s3cr3t", "tls://${S}.dns.example", "https://dns.example/${S}/q", "192.0.2.1"]
+  trust_anchor: "/etc/${S}/root.ds"
+  anchor_state: "${S}"
+  zones: [{ zone: corp.example, forward: ["tls://${S}.corp.example"] }]
 chaos: { version: "${S}", hostname: "x${S}" }
 `
 	cfg, err := Parse("dens.yaml", []byte(text), environment("S", "s3cr3t"))
@@ -267,7 +329,7 @@ chaos: { version: "${S}", hostname: "x${S}" }
 		t.Fatal(err)
 	}
 	showsNothing(t, cfg, "s3cr3t")
-	if cfg.Chaos.Version.Reveal() != "s3cr3t" || cfg.Resolve.Forward[1].Host != "s3cr3t.dns.example" || cfg.Chains["ethereum"].RPC[3].URL != "/run/s3cr3t.ipc" {
+	if cfg.Chaos.Version.Reveal() != "s3cr3t" || cfg.Resolve.TrustAnchor.Reveal() != "/etc/s3cr3t/root.ds" || cfg.Resolve.Forward[1].Host != "s3cr3t.dns.example" || cfg.Chains["ethereum"].RPC[3].URL != "/run/s3cr3t.ipc" {
 		t.Error("the variables did not reach the values")
 	}
 	var log strings.Builder

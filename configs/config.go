@@ -106,16 +106,53 @@ type Gateways struct {
 
 // Resolve says who answers names that are not on a chain.
 type Resolve struct {
-	Forward   []Upstream       `json:"forward"`   // empty: other names are refused
-	Zones     []Zone           `json:"zones"`     // zones with upstreams of their own
-	Bootstrap []netip.AddrPort `json:"bootstrap"` // plain DNS servers for the host names of upstreams and backends; empty: the forwarders at IP addresses
-	Timeout   time.Duration    `json:"timeout"`   // for one query in all
+	Mode            string           `json:"mode"`             // ModeRecursive or ModeForward
+	Forward         []Upstream       `json:"forward"`          // with ModeForward; empty: other names are refused
+	RootHints       Secret           `json:"root_hints"`       // path of a zone file of NS, A and AAAA; "": built in
+	TrustAnchor     Secret           `json:"trust_anchor"`     // path of a zone file of DS and DNSKEY; "": built in
+	AnchorState     Secret           `json:"anchor_state"`     // path of what RFC 5011 remembers; "": it is kept in memory
+	Validate        bool             `json:"validate"`         // what comes from the root or from Forward, by DNSSEC
+	NegativeAnchors []string         `json:"negative_anchors"` // zones that count as insecure (RFC 7646), as Name.Zone
+	Fallback        []Upstream       `json:"fallback"`         // tls and https alone; with ModeRecursive, where port 53 is of no use
+	LocalRoot       LocalRoot        `json:"local_root"`
+	IPv4            bool             `json:"ipv4"` // authoritative servers are asked over IPv4
+	IPv6            bool             `json:"ipv6"` // and over IPv6
+	Private         Private          `json:"private"`
+	Zones           []Zone           `json:"zones"`     // zones with servers of their own
+	Bootstrap       []netip.AddrPort `json:"bootstrap"` // plain DNS servers for the host names of upstreams and, with ModeForward, backends; empty: the forwarders at IP addresses
+	Timeout         time.Duration    `json:"timeout"`   // for one query in all
 }
 
-// Zone is a zone with upstreams of its own.
+// The values of Resolve.Mode.
+const (
+	ModeRecursive = "recursive" // iteration from the root
+	ModeForward   = "forward"   // upstream servers
+)
+
+// LocalRoot says where a copy of the root zone comes from (RFC 8806). It is off when both are empty.
+type LocalRoot struct {
+	File Secret           `json:"file"` // path of the zone as a zone file
+	AXFR []netip.AddrPort `json:"axfr"` // servers that transfer it; File, if any, is then where it is kept over a restart
+}
+
+// On reports whether there is to be a local copy of the root zone.
+func (l LocalRoot) On() bool { return l.File.Reveal() != "" || len(l.AXFR) > 0 }
+
+// Private guards the machines of a private network against DNS rebinding: public names that have their
+// addresses.
+type Private struct {
+	Refuse bool     `json:"refuse"` // answers with private addresses
+	Zones  []string `json:"zones"`  // whose names may have them, as Name.Zone; those of Resolve.Zones may anyhow
+}
+
+// Zone is a zone with servers of its own: either Forward or Stub is not empty.
 type Zone struct {
-	Zone    string     `json:"zone"` // as Name.Zone
-	Forward []Upstream `json:"forward"`
+	Zone    string           `json:"zone"`    // as Name.Zone
+	Forward []Upstream       `json:"forward"` // servers that resolve names
+	Stub    []netip.AddrPort `json:"stub"`    // authoritative servers of the zone
+	// Validate has answers validated from the anchors above the zone. An anchor for the zone or a zone
+	// below it, in the file TrustAnchor, has the same effect there.
+	Validate bool `json:"validate"`
 }
 
 // Chaos holds what version.bind, hostname.bind and the like (class CH, RFC 4892) answer; empty is REFUSED.

@@ -13,7 +13,7 @@ var (
 )
 
 // Default returns the built-in configuration: ENS over public backends that need no key, two of which
-// must agree, and everything else over authenticated transports to public resolvers.
+// must agree, and everything else from the root of the DNS, validated by DNSSEC.
 func Default() *Config {
 	return &Config{
 		Listen: Listen{
@@ -52,14 +52,11 @@ func Default() *Config {
 			NegativeTTL:       60 * time.Second,
 		}},
 		Resolve: Resolve{
-			Forward: upstreams(
-				"tls://9.9.9.9#dns.quad9.net",
-				"tls://149.112.112.112#dns.quad9.net",
-				"tls://1.1.1.1#cloudflare-dns.com",
-				"tls://1.0.0.1#cloudflare-dns.com",
-				"tls://8.8.8.8#dns.google",
-			),
-			Timeout: 5 * time.Second,
+			Mode:     ModeRecursive,
+			Validate: true,
+			IPv4:     true,
+			IPv6:     true,
+			Timeout:  5 * time.Second,
 		},
 		Log: Log{Level: slog.LevelInfo, Format: "text"},
 	}
@@ -84,18 +81,6 @@ func defaultChain(id uint64, urls ...string) Chain {
 		c.RPC = append(c.RPC, r)
 	}
 	return c
-}
-
-func upstreams(list ...string) []Upstream {
-	var all []Upstream
-	for _, s := range list {
-		u, err := ParseUpstream(s)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, u)
-	}
-	return all
 }
 
 func mustAddress(s string) Address {

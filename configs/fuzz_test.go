@@ -26,7 +26,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(sample))
 	for _, s := range []string{"a: &a [*a]", "chaos: { version: '${S}' }", "listen: { dns: ['${S}'] }", "resolve: { forward: ['tls://1.1.1.1#${S}', 'https://${S}/${S}', '${S}'] }",
-		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "names: [{ zone: '${S}' }]", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
+		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "resolve: { mode: recursive, trust_anchor: '${S}', fallback: ['tls://1.1.1.1#${S}'], zones: [{ zone: a.b, stub: ['${S}', 10.0.0.1], validate: true }] }",
+		"resolve: { mode: '${S}', local_root: { file: '${S}', axfr: ['${S}'] }, private: { refuse: true, zones: ['${S}'] }, ipv4: false, ipv6: false }", "names: [{ zone: '${S}' }]", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
 		f.Add([]byte(s))
 	}
 	const secret = "zq-s3cr3t-zq"
@@ -47,6 +48,7 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("name makes no sense: %+v", n)
 				}
 			}
+			resolveMakesSense(t, &cfg.Resolve)
 			return
 		}
 		if strings.Contains(err.Error(), "s3cr3t") {
@@ -63,6 +65,26 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func resolveMakesSense(t *testing.T, r *Resolve) {
+	t.Helper()
+	switch {
+	case r.Mode == ModeRecursive && len(r.Forward) == 0 && (r.IPv4 || r.IPv6):
+	case r.Mode == ModeForward && len(r.Fallback) == 0 && !r.LocalRoot.On() && r.RootHints.Reveal() == "":
+	default:
+		t.Fatalf("the mode makes no sense: %+v", r)
+	}
+	for _, u := range r.Fallback {
+		if u.Scheme != "tls" && u.Scheme != "https" {
+			t.Fatalf("a fallback over plain DNS: %s", u)
+		}
+	}
+	for _, z := range r.Zones {
+		if !strings.HasSuffix(z.Zone, ".") || (len(z.Forward) > 0) == (len(z.Stub) > 0) {
+			t.Fatalf("zone makes no sense: %+v", z)
+		}
+	}
 }
 
 func showsNothing(t *testing.T, cfg *Config, secret string) {

@@ -165,28 +165,6 @@ func (v value) gateways(c *Gateways) {
 
 func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" }
 
-func (v value) resolve(c *Resolve) {
-	v.fields(map[string]func(value){
-		"forward":   func(v value) { listOf(v, &c.Forward, value.upstream) },
-		"zones":     func(v value) { listOf(v, &c.Zones, value.forwardZone) },
-		"bootstrap": func(v value) { listOf(v, &c.Bootstrap, value.bootstrap) },
-		"timeout":   func(v value) { v.duration(&c.Timeout, false, 100*time.Millisecond, time.Minute) },
-	})
-}
-
-func (v value) forwardZone() (Zone, bool) {
-	var z Zone
-	before := len(v.d.problems)
-	v.fields(map[string]func(value){
-		"zone":    func(v value) { z.Zone, _ = v.zone() },
-		"forward": func(v value) { listOf(v, &z.Forward, value.upstream) },
-	})
-	if len(v.d.problems) == before && (z.Zone == "" || len(z.Forward) == 0) {
-		v.bad("a zone without its zone or forward key", "both, such as { zone: corp.example, forward: [10.0.0.53] }")
-	}
-	return z, true
-}
-
 func (v value) chaos(c *Chaos) {
 	v.fields(map[string]func(value){
 		"version":  func(v value) { v.chaosText(&c.Version) },

@@ -73,20 +73,6 @@ func family(fits func(netip.Addr) bool, expected string) func(value) (netip.Addr
 	}
 }
 
-func (v value) bootstrap() (netip.AddrPort, bool) {
-	const expected = "the IP address of a plain DNS server, with a port where it is not 53"
-	t, ok := v.text(expected)
-	if !ok {
-		return netip.AddrPort{}, false
-	}
-	a, ok := addrPort(t.val, 53)
-	if !ok || t.expanded && a.Addr().Zone() != "" {
-		v.bad(quote(t.raw), expected)
-		return a, false
-	}
-	return a, true
-}
-
 func (v value) upstream() (Upstream, bool) {
 	t, ok := v.text("an upstream: " + upstreamForms)
 	if !ok {
