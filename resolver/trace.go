@@ -16,8 +16,8 @@ type Trace struct {
 	trust []TrustStep
 }
 
-// maxSteps bounds a Trace.
-const maxSteps = 1024
+// MaxSteps bounds a Trace: what comes later is not in it.
+const MaxSteps = 1024
 
 // Step is one exchange with a server, or one thing that was decided without one. Its JSON form is part
 // of dens's interface.
@@ -80,7 +80,7 @@ func (t *Trace) Add(s Step) (amend func(func(*Step))) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.steps) >= maxSteps {
+	if len(t.steps) >= MaxSteps {
 		return func(func(*Step)) {}
 	}
 	s.At = time.Since(t.start)
@@ -105,7 +105,7 @@ func (t *Trace) AddTrust(s TrustStep) {
 			return
 		}
 	}
-	if len(t.trust) < maxSteps {
+	if len(t.trust) < MaxSteps {
 		t.trust = append(t.trust, s)
 	}
 }

@@ -29,8 +29,13 @@ type finding struct {
 	Errors        []extendedError  `json:"extended_errors,omitempty"`
 	Origin        *resolver.Origin `json:"origin,omitempty"`
 	Milliseconds  float64          `json:"milliseconds"`
-	rcode         int
-	found         bool // of the type asked: an alias that leads to nothing is none
+	// Trace and TrustChain are there where they are asked for.
+	Trace      []resolver.Step      `json:"trace,omitzero"`
+	TrustChain []resolver.TrustStep `json:"trust_chain,omitzero"`
+
+	zone  string // as resolver.Answer.Zone; "" when a server was asked
+	rcode int
+	found bool // of the type asked: an alias that leads to nothing is none
 }
 
 type record struct {
@@ -54,6 +59,9 @@ func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
 		Records:       []record{},
 		Origin:        a.origin,
 		Milliseconds:  float64(elapsed.Microseconds()) / 1000,
+		Trace:         a.steps,
+		TrustChain:    a.trust,
+		zone:          a.zone,
 		rcode:         a.msg.Rcode,
 	}
 	for _, rr := range a.msg.Answer {
@@ -88,9 +96,22 @@ func (f *findings) exitCode() int {
 	return code
 }
 
-// print writes the findings for a person: the records of all types, then what is to be said of each
+// print writes the findings for a person: the steps and chains of trust where they are wanted, the records of all types, then what is to be said of each
 // type that was not found, then where the answers come from.
 func (f *findings) print(out io.Writer) error {
+	for _, a := range f.Answers {
+		question := f.Name + " " + a.Type
+		if a.Trace != nil {
+			if err := printTrace(out, "Steps for "+question, a.Trace); err != nil {
+				return err
+			}
+		}
+		if a.TrustChain != nil {
+			if err := printTrust(out, "Chain of trust of "+question, a); err != nil {
+				return err
+			}
+		}
+	}
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	seen := map[record]bool{}
 	for _, a := range f.Answers {

@@ -26,11 +26,7 @@ import (
 const maxLookupTypes = 16
 
 func newLookup() *cobra.Command {
-	var opts struct {
-		config, server string
-		json           bool
-		timeout        time.Duration
-	}
+	var opts lookupOptions
 	cmd := &cobra.Command{
 		Use:   "lookup NAME [TYPE...]",
 		Short: "Look up a name and show where the answer comes from",
@@ -38,50 +34,81 @@ func newLookup() *cobra.Command {
 shows where they come from: the chain, the block, the resolver contract, the content hash, which
 backends agreed, and how far the answer can be trusted.
 
-Without --server it resolves by itself, with the configuration of --config or the built-in one.
+Without --server it resolves by itself, with the configuration of --config or the built-in one. It can
+then show how: --trace prints each step, which server was asked for what, how long it took and what came
+of it; --trust prints the chain of trust of the answer, from the anchor down. Both ask for A unless told
+otherwise. In JSON, times of steps are nanoseconds.
 
 Exit codes: 0 records were found, 1 bad arguments or configuration, 2 the name exists but has no such
 record, 3 the name does not exist, 4 no answer that can be trusted could be had.`,
 		Example: `  dens lookup alice.eth
   dens lookup www.example.org AAAA
   dens lookup alice.eth TXT --config /etc/dens.yaml --json
-  dens lookup alice.eth A --server 127.0.0.1:5353`,
+  dens lookup alice.eth A --server 127.0.0.1:5353
+  dens lookup www.example.org AAAA --trace
+  dens lookup www.example.org --trust`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, types, err := parseLookup(args)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), opts.timeout)
-			defer cancel()
-			ask, closer, err := newAsker(opts.server, opts.config, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer closer()
-			found, err := lookup(ctx, ask, name, types)
-			if err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "dens: %v\n", err)
-				return exitError(exitServFail)
-			}
-			if opts.json {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(found)
-			} else {
-				err = found.print(cmd.OutOrStdout())
-			}
-			if code := found.exitCode(); err == nil && code != exitOK {
-				return exitError(code)
-			}
-			return err
+			return runLookup(cmd, args, opts)
 		},
 	}
 	addConfigFlag(cmd, &opts.config)
 	cmd.Flags().StringVarP(&opts.server, "server", "s", "", "ask the server at `ADDR` (IP or IP:port) instead")
+	cmd.Flags().BoolVar(&opts.trace, "trace", false, "show each step on the way to the answer")
+	cmd.Flags().BoolVar(&opts.trust, "trust", false, "show the chain of trust of the answer")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
 	cmd.Flags().DurationVar(&opts.timeout, "timeout", 15*time.Second, "how long to wait in all")
 	return cmd
+}
+
+type lookupOptions struct {
+	config, server     string
+	trace, trust, json bool
+	timeout            time.Duration
+}
+
+func runLookup(cmd *cobra.Command, args []string, opts lookupOptions) error {
+	name, types, err := parseLookup(args)
+	if err != nil {
+		return err
+	}
+	traced := opts.trace || opts.trust
+	switch {
+	case traced && opts.server != "":
+		return errors.New("--trace and --trust need dens's own resolver, of --config or built in: a server tells what it found, not how; leave out --server")
+	case len(types) == 0 && traced:
+		types = []uint16{dns.TypeA}
+	case len(types) == 0:
+		types = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), opts.timeout)
+	defer cancel()
+	ask, closer, err := newAsker(opts.server, opts.config, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closer()
+	var found *findings
+	if traced {
+		found, err = lookupInTurn(ctx, ask.traced(opts.trace, opts.trust), name, types)
+	} else {
+		found, err = lookup(ctx, ask, name, types)
+	}
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "dens: %v\n", err)
+		return exitError(exitServFail)
+	}
+	if opts.json {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		err = enc.Encode(found)
+	} else {
+		err = found.print(cmd.OutOrStdout())
+	}
+	if code := found.exitCode(); err == nil && code != exitOK {
+		return exitError(code)
+	}
+	return err
 }
 
 // parseLookup reads NAME [TYPE...]. A name may be Unicode; it is sent as A-labels.
@@ -100,9 +127,6 @@ func parseLookup(args []string) (name string, types []uint16, err error) {
 		}
 		types = append(types, t)
 	}
-	if len(types) == 0 {
-		types = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT}
-	}
 	if len(types) > maxLookupTypes {
 		return "", nil, fmt.Errorf("found %d types, expected at most %d", len(types), maxLookupTypes)
 	}
@@ -116,6 +140,24 @@ type asked struct {
 	msg    *dns.Msg
 	ede    []resolver.EDE
 	origin *resolver.Origin
+	zone   string // the kind of zone that answered; "" when it is not known
+	steps  []resolver.Step
+	trust  []resolver.TrustStep
+}
+
+// traced returns an asker that adds the steps and the chain of trust to the reply, as far as wanted.
+func (ask asker) traced(steps, trust bool) asker {
+	return func(ctx context.Context, req []byte) (asked, error) {
+		ctx, trace := resolver.WithTrace(ctx)
+		a, err := ask(ctx, req)
+		if steps { // not nil, even without any: it was asked for
+			a.steps = append([]resolver.Step{}, trace.Steps()...)
+		}
+		if trust {
+			a.trust = append([]resolver.TrustStep{}, trace.Trust()...)
+		}
+		return a, err
+	}
 }
 
 // newAsker returns an asker of a running server or, when server is "", of the configuration's own stack.
@@ -156,7 +198,7 @@ func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 		if err != nil {
 			return asked{}, err
 		}
-		a := asked{msg: new(dns.Msg)}
+		a := asked{msg: new(dns.Msg), zone: entry.Zone}
 		if err := a.msg.Unpack(entry.Wire); err != nil {
 			return asked{}, err
 		}
@@ -230,6 +272,19 @@ func parseOrigin(data []byte) (*resolver.Origin, error) {
 	return origin, nil
 }
 
+// lookupInTurn asks one type after the other, so that no answer comes from the steps of another.
+func lookupInTurn(ctx context.Context, ask asker, name string, types []uint16) (*findings, error) {
+	all := &findings{Name: name}
+	for _, t := range types {
+		found, err := lookup(ctx, ask, name, []uint16{t})
+		if err != nil {
+			return nil, err
+		}
+		all.Answers = append(all.Answers, found.Answers...)
+	}
+	return all, nil
+}
+
 // lookup asks all types at once and puts the outcomes in the order of types.
 func lookup(ctx context.Context, ask asker, name string, types []uint16) (*findings, error) {
 	type outcome struct {
@@ -241,14 +296,15 @@ func lookup(ctx context.Context, ask asker, name string, types []uint16) (*findi
 	for i, t := range types {
 		outcomes[i] = make(chan outcome, 1)
 		go func() {
-			start := time.Now()
 			query := new(dns.Msg).SetQuestion(name, t)
 			query.SetEdns0(1232, false)
+			query.AuthenticatedData = true // whether the answer is, is told only who asks (RFC 6840 section 5.7)
 			req, err := query.Pack()
 			if err != nil {
 				outcomes[i] <- outcome{err: err}
 				return
 			}
+			start := time.Now()
 			a, err := ask(ctx, req)
 			outcomes[i] <- outcome{a, time.Since(start), err}
 		}()
