@@ -110,7 +110,7 @@ type Resolve struct {
 	Forward         []Upstream       `json:"forward"`          // with ModeForward; empty: other names are refused
 	RootHints       Secret           `json:"root_hints"`       // path of a zone file of NS, A and AAAA; "": built in
 	TrustAnchor     Secret           `json:"trust_anchor"`     // path of a zone file of DS and DNSKEY; "": built in
-	AnchorState     Secret           `json:"anchor_state"`     // path of what RFC 5011 remembers; "": it is kept in memory
+	AnchorState     Secret           `json:"anchor_state"`     // path of what RFC 5011 remembers; "": no roll-over
 	Validate        bool             `json:"validate"`         // what comes from the root or from Forward, by DNSSEC
 	NegativeAnchors []string         `json:"negative_anchors"` // zones that count as insecure (RFC 7646), as Name.Zone
 	Fallback        []Upstream       `json:"fallback"`         // tls and https alone; with ModeRecursive, where port 53 is of no use

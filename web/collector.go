@@ -34,6 +34,12 @@ func newStateCollector(src Sources) *stateCollector {
 		{src.Upstreams != nil, "upstream_latency_seconds", "Smoothed latency of the upstream server.", upstream},
 		{src.Upstreams != nil, "upstream_queries_total", "Queries to the upstream server.", upstream},
 		{src.Upstreams != nil, "upstream_errors_total", "Failed queries to the upstream server.", upstream},
+		{src.Recursion != nil, "recursive_queries_total", "Messages sent to authoritative servers.", []string{"transport"}},
+		{src.Recursion != nil, "recursive_budget_exhausted_total", "Questions that were given up, by the budget that was spent.", []string{"budget"}},
+		{src.Recursion != nil, "recursive_validations_total", "Responses that were judged by DNSSEC.", []string{"status"}},
+		{src.Recursion != nil, "recursive_cache_entries", "What is remembered besides replies.", []string{"cache"}},
+		{src.Recursion != nil, "recursive_servers", "Authoritative servers that are remembered.", nil},
+		{src.Recursion != nil, "trust_anchor_keys", "Keys that are, may become or were trust anchors, by state (RFC 5011).", []string{"zone", "state"}},
 		{src.Cache != nil, "cache_entries", "Replies in the cache.", nil},
 		{src.Cache != nil, "cache_bytes", "Octets of the replies in the cache.", nil},
 		{src.Cache != nil, "cache_evictions_total", "Replies that made room for others.", nil},
@@ -73,6 +79,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if c.src.Upstreams != nil {
 		c.upstreams(ch)
 	}
+	if c.src.Recursion != nil {
+		c.recursion(ch)
+	}
 	if c.src.Cache != nil {
 		s := c.src.Cache()
 		c.gauge(ch, "cache_entries", float64(s.Entries))
@@ -108,6 +117,30 @@ func (c *stateCollector) upstreams(ch chan<- prometheus.Metric) {
 		c.gauge(ch, "upstream_latency_seconds", u.Latency.Seconds(), l...)
 		c.count(ch, "upstream_queries_total", u.Queries, l...)
 		c.count(ch, "upstream_errors_total", u.Errors, l...)
+	}
+}
+
+func (c *stateCollector) recursion(ch chan<- prometheus.Metric) {
+	r := c.src.Recursion()
+	counts := func(name string, by map[string]uint64) {
+		for label, n := range by {
+			c.count(ch, name, n, label)
+		}
+	}
+	counts("recursive_queries_total", r.Queries)
+	counts("recursive_budget_exhausted_total", r.Exhausted)
+	counts("recursive_validations_total", r.Validations)
+	for kind, n := range r.Cached {
+		c.gauge(ch, "recursive_cache_entries", float64(n), kind)
+	}
+	c.gauge(ch, "recursive_servers", float64(r.Servers))
+	type series struct{ zone, state string }
+	keys := make(map[series]int)
+	for _, a := range r.Anchors {
+		keys[series{a.Zone, a.State}]++
+	}
+	for s, n := range keys {
+		c.gauge(ch, "trust_anchor_keys", float64(n), s.zone, s.state)
 	}
 }
 

@@ -55,6 +55,7 @@ type Part struct {
 type Status struct {
 	Backends  []Backend
 	Upstreams []Upstream
+	Recursion Recursion
 	Cache     Cache
 }
 
@@ -83,6 +84,25 @@ type Upstream struct {
 	Queries uint64
 	Errors  uint64
 	Reason  string
+}
+
+// Recursion is the state of iteration and validation. The keys of its maps are labels of metrics: words
+// of a small set. All but Cached, Servers and Anchors are counts since the start.
+type Recursion struct {
+	Queries     map[string]uint64 // messages to authoritative servers, by transport
+	Exhausted   map[string]uint64 // questions that were given up, by the limit that they met
+	Validations map[string]uint64 // judged responses, by status: secure, insecure, bogus
+	Cached      map[string]int    // what is remembered besides replies, by kind: cuts, keys, ...
+	Servers     int               // authoritative servers that are remembered
+	Anchors     []Anchor
+}
+
+// Anchor is a key that is, may become or was a trust anchor (RFC 5011).
+type Anchor struct {
+	Zone  string
+	Tag   uint16
+	State string
+	Since time.Time // when it came into its state; zero when that is not known
 }
 
 // Cache is the state of the cache.

@@ -35,6 +35,7 @@ type cell struct {
 type Sources struct {
 	Backends  func() []Backend
 	Upstreams func() []Upstream
+	Recursion func() Recursion
 	Cache     func() Cache
 	Traffic   func() Traffic
 }

@@ -140,6 +140,13 @@ func TestStateMetrics(t *testing.T) {
 		Upstreams: func() []Upstream {
 			return []Upstream{{Zone: ".", Name: "dns", State: "ok", Up: true, Queries: 5, Errors: 1}}
 		},
+		Recursion: func() Recursion {
+			return Recursion{
+				Queries: map[string]uint64{"udp": 11, "tcp": 12}, Exhausted: map[string]uint64{"queries": 13, "depth": 0},
+				Validations: map[string]uint64{"secure": 14}, Cached: map[string]int{"cuts": 15}, Servers: 16,
+				Anchors: []Anchor{{Zone: ".", Tag: 1, State: "Valid"}, {Zone: ".", Tag: 2, State: "Valid"}, {Zone: ".", Tag: 3, State: "AddPend"}},
+			}
+		},
 		Cache: func() Cache { return Cache{Entries: 4, Bytes: 500, Evictions: 6, Flights: 2} },
 		Traffic: func() Traffic {
 			return Traffic{Conns: []Conns{{Protocol: "tcp", Opened: 9, Refused: 8, Evicted: 7, Open: 6}}, Malformed: 1, Silent: 2, Shed: 3,
@@ -166,6 +173,11 @@ func TestStateMetrics(t *testing.T) {
 		{1, "dens_upstream_state", []string{"zone", ".", "upstream", "dns", "state", "ok"}},
 		{5, "dens_upstream_queries_total", []string{"zone", ".", "upstream", "dns"}},
 		{1, "dens_upstream_errors_total", []string{"zone", ".", "upstream", "dns"}},
+		{11, "dens_recursive_queries_total", []string{"transport", "udp"}}, {12, "dens_recursive_queries_total", []string{"transport", "tcp"}},
+		{13, "dens_recursive_budget_exhausted_total", []string{"budget", "queries"}}, {0, "dens_recursive_budget_exhausted_total", []string{"budget", "depth"}},
+		{14, "dens_recursive_validations_total", []string{"status", "secure"}}, {15, "dens_recursive_cache_entries", []string{"cache", "cuts"}},
+		{16, "dens_recursive_servers", nil},
+		{2, "dens_trust_anchor_keys", []string{"zone", ".", "state", "Valid"}}, {1, "dens_trust_anchor_keys", []string{"zone", ".", "state", "AddPend"}},
 		{4, "dens_cache_entries", nil}, {500, "dens_cache_bytes", nil}, {6, "dens_cache_evictions_total", nil}, {2, "dens_cache_flights", nil},
 		{6, "dens_connections_open", []string{"protocol", "tcp"}}, {9, "dens_connections_opened_total", []string{"protocol", "tcp"}},
 		{8, "dens_connections_refused_total", []string{"protocol", "tcp"}}, {7, "dens_connections_evicted_total", []string{"protocol", "tcp"}},

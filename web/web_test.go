@@ -150,6 +150,7 @@ func TestPage(t *testing.T) {
 				Backends: []Backend{{Chain: evil, Name: evil, Operator: evil, State: evil, Reason: evil, Head: 4242, Lag: 7,
 					Latency: 1500 * time.Microsecond, Calls: 31, Errors: 17, Up: true}},
 				Upstreams: []Upstream{{Zone: evil, Name: evil, State: evil, Reason: evil, Queries: 99}},
+				Recursion: Recursion{Anchors: []Anchor{{Zone: evil, Tag: 20326, State: evil, Since: time.Date(2026, 11, 1, 2, 3, 4, 0, time.UTC)}}},
 				Cache:     Cache{Entries: 1234},
 			}
 		},
@@ -162,10 +163,10 @@ func TestPage(t *testing.T) {
 	if strings.Contains(body, "<script") {
 		t.Error("markup went through")
 	}
-	if got := strings.Count(body, "&lt;script&gt;"); got != 12 {
-		t.Errorf("%d escaped values, want 12", got)
+	if got := strings.Count(body, "&lt;script&gt;"); got != 14 {
+		t.Errorf("%d escaped values, want 14", got)
 	}
-	for _, want := range []string{"2026-11-21 06:00:00 UTC", "degraded", "4242", "1.5 ms", ">31<", ">17<", ">99<", ">1234<", "75.0 %", ">4<", ">3<"} {
+	for _, want := range []string{"2026-11-21 06:00:00 UTC", "2026-11-01 02:03:04 UTC", ">20326<", "degraded", "4242", "1.5 ms", ">31<", ">17<", ">99<", ">1234<", "75.0 %", ">4<", ">3<"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
