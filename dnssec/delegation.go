@@ -15,6 +15,8 @@ type Cut struct {
 	Verdict
 	DS  []*dns.DS
 	TTL uint32 // seconds this may be kept
+	// NoName says that the name does not exist, nor anything below it: there is no cut further down.
+	NoName bool
 }
 
 // NoCut says it is proven that the name is no zone cut.
@@ -78,7 +80,7 @@ func (v *Validator) unsignedChild(child name, sets []RRset, parent *Keys, now ti
 		return Cut{Verdict: Verdict{Status: Secure}, TTL: p.TTL}
 	}
 	if none := e.NameError(owner, b); none.Status == Secure {
-		return Cut{Verdict: Verdict{Status: Secure}, TTL: none.TTL}
+		return Cut{Verdict: Verdict{Status: Secure}, TTL: none.TTL, NoName: true}
 	}
 	return Cut{Verdict: p.Verdict}
 }

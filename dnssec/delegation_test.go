@@ -49,6 +49,9 @@ func TestDelegation(t *testing.T) {
 			if cut.Status != want || cut.NoCut() != noCut || len(cut.DS) != 0 {
 				t.Errorf("%s, %s: %v, no cut %v", chain.name, tt.child, cut.Verdict, cut.NoCut())
 			}
+			if missing := tt.child == "mm.example." && !chain.optOut; cut.NoName != missing {
+				t.Errorf("%s, %s: no name %v", chain.name, tt.child, cut.NoName)
+			}
 			if cut := v.Delegation(tt.child, nil, keys, now, NewBudget(Limits{})); cut.Status != Bogus {
 				t.Errorf("%s without proof: %v", tt.child, cut.Verdict)
 			}

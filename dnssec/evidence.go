@@ -61,7 +61,17 @@ type Evidence struct {
 	ttl    uint32
 	broken Verdict // zone not secure, or the most telling failure of a record that was left out
 	costly bool    // there are NSEC3 records, but all with too many iterations
+	sets   []Validated
 }
+
+// Validated is an RRset that ValidateRRset found Secure, and how long it may be kept, in seconds.
+type Validated struct {
+	RRset
+	TTL uint32
+}
+
+// Sets returns the RRsets that Evidence found Secure, in their order; none after Proven.
+func (e *Evidence) Sets() []Validated { return e.sets }
 
 // span is an NSEC record (RFC 4034 section 4).
 type span struct {
@@ -151,6 +161,7 @@ func (v *Validator) Evidence(sets []RRset, keys *Keys, now time.Time, b *Budget)
 			continue
 		}
 		e.ttl = min(e.ttl, res.TTL)
+		e.sets = append(e.sets, Validated{set, res.TTL})
 		for _, rr := range set.RRs {
 			e.read(rr, v.cfg.MaxIterations)
 		}
