@@ -16,8 +16,10 @@ type Delegation struct {
 	Glue    map[string][]netip.Addr // addresses of those of NS that are in Zone (RFC 9471)
 	Servers []netip.AddrPort        // servers that are known by address alone
 	// DS are what vouches for the zone's keys, as trusted as they are. Without any the zone is insecure.
-	DS  []*dns.DS
-	TTL time.Duration // how long this is so
+	DS []*dns.DS
+	// Anchored has the zone validated from the trust anchors that are configured instead.
+	Anchored bool
+	TTL      time.Duration // how long this is so
 }
 
 // Iterator answers Queries below a Delegation by asking its servers, and those that they refer to.
