@@ -1,0 +1,168 @@
+package validate
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/miekg/dns"
+
+	"dens/dnssec"
+)
+
+// How long what was found out is kept.
+const (
+	minKept    = 5 * time.Second  // the chain of one question is not fetched twice, whatever the TTLs say
+	maxKept    = 24 * time.Hour   // keys and DS
+	maxDenied  = time.Hour        // that there is no DS: who begins to sign wants it seen
+	minFailure = 5 * time.Second  // doubles with each failure in a row
+	maxFailure = 60 * time.Second // RFC 9520 section 3.2 allows 5 minutes
+)
+
+// digest identifies the content of a Trust or of a zone's keys. What follows from equal contents is equal,
+// so what is remembered serves every set of anchors.
+type digest [sha256.Size]byte
+
+// entryID is a zone and what vouches for its keys.
+type entryID struct {
+	zone  string
+	trust digest
+}
+
+// entry is a zone's keys, or why it has none.
+type entry struct {
+	place
+	until   time.Time
+	strikes int // failures in a row
+}
+
+// cutID is a name, asked about with the keys of the zone above it.
+type cutID struct {
+	keys digest
+	name string
+}
+
+// finding is what the parent was found to say about a name.
+type finding struct {
+	dnssec.Cut
+	name    string
+	trust   digest // of Cut.DS
+	since   time.Time
+	until   time.Time
+	strikes int
+}
+
+// memory is what a Chain remembers. It is safe for concurrent use.
+type memory struct {
+	entries *lru.Cache[entryID, *entry]
+	cuts    *lru.Cache[cutID, *finding]
+}
+
+func newMemory(zones int) memory {
+	// New fails for sizes below 1 only.
+	entries, _ := lru.New[entryID, *entry](zones)
+	cuts, _ := lru.New[cutID, *finding](4 * zones)
+	return memory{entries, cuts}
+}
+
+// lifetime is how long a verdict is kept; 0 for one that must not be. ttl is in seconds.
+func lifetime(v dnssec.Verdict, ttl uint32, longest time.Duration, strikes int) time.Duration {
+	switch v.Status {
+	case dnssec.Secure, dnssec.Insecure:
+		return min(max(time.Duration(ttl)*time.Second, minKept), longest)
+	case dnssec.Bogus, dnssec.Exhausted:
+		return min(minFailure<<min(strikes, 8), maxFailure)
+	}
+	return 0
+}
+
+// entry returns the keys of a zone, as long as they hold. A failure that is over is returned for its
+// strikes, with false.
+func (m *memory) entry(id entryID, now time.Time) (*entry, bool) {
+	e, ok := m.entries.Get(id)
+	return e, ok && now.Before(e.until)
+}
+
+func (m *memory) putEntry(id entryID, p place, ttl uint32, now time.Time) {
+	e := &entry{place: p}
+	if old, ok := m.entries.Peek(id); ok && p.verdict.Failed() {
+		e.strikes = old.strikes
+	}
+	kept := lifetime(p.verdict, ttl, maxKept, e.strikes)
+	if p.verdict.Failed() {
+		e.strikes++
+	}
+	e.until = now.Add(kept)
+	m.entries.Add(id, e)
+}
+
+// cut returns what is known about a name, failures too.
+func (m *memory) cut(id cutID, now time.Time) (*finding, bool) {
+	f, ok := m.cuts.Get(id)
+	return f, ok && now.Before(f.until)
+}
+
+func (m *memory) putCut(id cutID, f *finding, now time.Time) {
+	if old, ok := m.cuts.Peek(id); ok && f.Failed() {
+		f.strikes = old.strikes
+	}
+	longest := maxKept
+	if len(f.DS) == 0 {
+		longest = maxDenied
+	}
+	f.since, f.until = now, now.Add(lifetime(f.Verdict, f.TTL, longest, f.strikes))
+	if f.Failed() {
+		f.strikes++
+	}
+	m.cuts.Add(id, f)
+}
+
+func (m *memory) forget(id cutID) { m.cuts.Remove(id) }
+
+// digestTrust identifies a Trust for a zone.
+func digestTrust(zone string, t dnssec.Trust) digest {
+	parts := make([]string, 0, 8)
+	for _, ds := range t.DS {
+		parts = append(parts, dsBytes(ds))
+	}
+	for _, k := range t.Keys {
+		parts = append(parts, keyBytes(k))
+	}
+	return digestOf(zone, parts)
+}
+
+// digestKeys identifies a zone's DNSKEY RRset.
+func digestKeys(zone string, set dnssec.RRset) digest {
+	parts := make([]string, 0, len(set.RRs))
+	for _, rr := range set.RRs {
+		if k, ok := rr.(*dns.DNSKEY); ok {
+			parts = append(parts, keyBytes(k))
+		}
+	}
+	return digestOf(zone, parts)
+}
+
+func dsBytes(ds *dns.DS) string {
+	b := binary.BigEndian.AppendUint16([]byte("S"), ds.KeyTag)
+	b = append(b, ds.Algorithm, ds.DigestType)
+	return string(append(b, strings.ToLower(ds.Digest)...))
+}
+
+func keyBytes(k *dns.DNSKEY) string {
+	b := binary.BigEndian.AppendUint16([]byte("K"), k.Flags)
+	b = append(b, k.Protocol, k.Algorithm)
+	return string(append(b, k.PublicKey...))
+}
+
+func digestOf(zone string, parts []string) digest {
+	slices.Sort(parts)
+	buf := append(make([]byte, 0, 512), zone...)
+	for _, p := range parts {
+		buf = binary.BigEndian.AppendUint32(buf, uint32(len(p)))
+		buf = append(buf, p...)
+	}
+	return sha256.Sum256(buf)
+}

@@ -1,0 +1,54 @@
+package validate
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sync/singleflight"
+
+	"dens/dnssec"
+	"dens/resolver"
+)
+
+// upstream is a Source that asks a recursive server for DS and DNSKEY. It knows no zone cuts.
+type upstream struct {
+	resolver resolver.Resolver
+	anchors  func() *dnssec.Anchors
+	flights  singleflight.Group
+}
+
+// Fetch implements Source. Equal fetches share one flight, which outlives those who wait for it.
+func (u *upstream) Fetch(ctx context.Context, name string, rrtype uint16, _ []netip.AddrPort) (*Response, error) {
+	done := u.flights.DoChan(dns.Type(rrtype).String()+" "+name, func() (any, error) {
+		return u.fetch(context.WithoutCancel(ctx), name, rrtype)
+	})
+	select {
+	case res := <-done:
+		r, _ := res.Val.(*Response)
+		return r, res.Err
+	case <-ctx.Done():
+		return nil, resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, ctx.Err(), "out of time asking for %s %s", name, dns.Type(rrtype))
+	}
+}
+
+func (u *upstream) fetch(ctx context.Context, name string, rrtype uint16) (*Response, error) {
+	q := resolver.Query{Name: name, Type: rrtype, Class: dns.ClassINET, DO: true, CD: true}
+	a, err := u.resolver.Resolve(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if rrtype == dns.TypeDNSKEY && !signed(a.Answer) && slices.Contains(u.anchors().Zones(), name) {
+		return nil, resolver.Errorf(dns.ExtendedErrorCodeRRSIGsMissing, nil,
+			"the upstream server strips DNSSEC: no signed keys of %s came from it; use one that passes DNSSEC on, or turn validation off", name)
+	}
+	return &Response{Name: name, Type: rrtype, Rcode: a.Rcode, Answer: a.Answer, Ns: a.Ns, Zone: "."}, nil
+}
+
+func signed(rrs []dns.RR) bool {
+	return slices.ContainsFunc(rrs, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
+}
+
+// NextCut implements Source.
+func (u *upstream) NextCut(context.Context, string, string) (string, []dns.RR) { return "", nil }
