@@ -1,0 +1,170 @@
+// Package anchors keeps the trust anchors that are in service: those of the configuration, and how they
+// roll over by themselves (RFC 5011).
+//
+// The life of a key, seen only in DNSKEY RRsets that a trusted key signed (RFC 5011 section 4); revocation
+// alone needs no more than the key's own signature:
+//
+//	(unknown) --new SEP key--> AddPend --hold-down over, seen again--> Valid <--> Missing
+//	    ^                         |                                      |           |
+//	    +-----not in the set------+                                      +--REVOKE---+
+//	                              +--REVOKE--> Revoked <--------------------+
+//	                                              |
+//	                                              +--gone from the set for the remove hold-down--> Removed
+//
+// Valid and Missing keys are trusted. Revoked and Removed ones never are again, whatever the configuration
+// says. A key of the configuration starts Valid; a DS of the configuration is an anchor as it is, and
+// becomes the key that it is of when a trusted set shows it.
+//
+// When all keys of a zone are revoked, RFC 5011 section 5 treats the zone as if it never had an anchor. This
+// package does so where an anchor of a zone above remains to judge the zone. Where there is none, as for the
+// root, that would quietly switch validation off for everything below; here the zone is closed instead:
+// nothing below it validates until the configuration names another anchor.
+package anchors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"dens/dnssec"
+)
+
+// maxFile bounds the anchor file and the state file, in bytes.
+const maxFile = 1 << 20
+
+// Config says which anchors there are and how they are kept.
+type Config struct {
+	// File holds DS and DNSKEY records in presentation form. Of the zones that it names it replaces the
+	// built-in anchors; "" is the built-in root keys alone.
+	File string
+	// State is the file with what RFC 5011 has learned. With "" there is no roll-over: the anchors stay as
+	// configured, and a refresh only checks that they still fit.
+	State string
+	// Fetch returns a zone's DNSKEY RRset with its signatures, fresh from the zone's servers, not validated.
+	// Without it Run does nothing.
+	Fetch          func(ctx context.Context, zone string) (dnssec.RRset, error)
+	Validator      *dnssec.Validator // dnssec.New(dnssec.Config{})
+	AddHoldDown    time.Duration     // 30 days (RFC 5011 section 2.4.1)
+	RemoveHoldDown time.Duration     // 30 days (section 2.4.2)
+	MinInterval    time.Duration     // 1 hour: between two refreshes of a zone (section 2.3)
+	MaxInterval    time.Duration     // 15 days (section 2.3)
+	FetchTimeout   time.Duration     // 30 s
+	Now            func() time.Time  // time.Now
+	Log            *slog.Logger      // discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.Validator == nil {
+		c.Validator = dnssec.New(dnssec.Config{})
+	}
+	for _, d := range []struct {
+		v        *time.Duration
+		fallback time.Duration
+	}{
+		{&c.AddHoldDown, 30 * 24 * time.Hour},
+		{&c.RemoveHoldDown, 30 * 24 * time.Hour},
+		{&c.MinInterval, time.Hour},
+		{&c.MaxInterval, 15 * 24 * time.Hour},
+		{&c.FetchTimeout, 30 * time.Second},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.fallback
+		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Load reads the anchors and their state. Errors name the file, the line, and what was expected there. A
+// state file that is not there yet is made.
+func Load(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	configured, err := readAnchors(cfg.File)
+	if err != nil {
+		return nil, err
+	}
+	var old []point
+	if cfg.State != "" {
+		if old, err = readState(cfg.State); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{cfg: cfg, points: make(map[string]*point)}
+	now := cfg.Now()
+	for _, p := range old {
+		s.points[p.zone] = &p
+	}
+	for _, zone := range configured.Zones() {
+		_, trust, _ := configured.For(zone)
+		p := point{zone: zone}
+		if known, ok := s.points[zone]; ok {
+			p = *known
+		}
+		p, changes := p.configure(trust, now)
+		p.next = dueAtStart(p.next, now, cfg.MaxInterval)
+		s.points[zone] = &p
+		s.logChanges(zone, changes)
+	}
+	for zone, p := range s.points {
+		if !p.configured {
+			*p = p.retire()
+			if len(p.keys) == 0 {
+				delete(s.points, zone)
+			}
+		}
+	}
+	s.publish()
+	if cfg.State != "" {
+		if err := writeState(cfg.State, s.snapshot()); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// dueAtStart is when a zone is refreshed first. A time further off than any interval comes from a clock
+// that was wrong.
+func dueAtStart(next, now time.Time, longest time.Duration) time.Time {
+	if next.IsZero() || next.After(now.Add(longest)) {
+		return now
+	}
+	return next
+}
+
+// readAnchors returns the built-in anchors, overlaid by those of a file.
+func readAnchors(path string) (*dnssec.Anchors, error) {
+	all := dnssec.RootAnchors()
+	if path == "" {
+		return all, nil
+	}
+	const expected = "expected DS or DNSKEY records, one on each line, such as: . IN DS 20326 8 2 E06D44B80B8F1D39..."
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("trust anchor file: %w; %s; without a file the built-in root keys are used", err, expected)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trust anchor file: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("trust anchor file %s is a directory; %s", path, expected)
+	}
+	parsed, err := dnssec.ParseAnchors(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("trust anchor file %s: %w; %s", path, err, expected)
+	}
+	for _, zone := range parsed.Zones() {
+		_, trust, _ := parsed.For(zone)
+		all = all.With(zone, trust)
+	}
+	return all, nil
+}
