@@ -141,7 +141,7 @@ func FuzzLookup(f *testing.F) {
 		}
 		for _, name := range []string{"alice.eth.", "www.alice.eth.", "_dnslink.alice.eth.", "x.wild.eth."} {
 			w.reset()
-			r, err := system.Lookup(context.Background(), name, rrtype)
+			r, err := system.LookupCuts(context.Background(), name, rrtype)
 			if err != nil {
 				if !errors.Is(err, names.ErrMalformed) && !errors.Is(err, chain.ErrGateway) {
 					t.Fatalf("error is %v", err)
@@ -220,7 +220,17 @@ func checkDecoder(t *testing.T, data []byte) {
 }
 
 func checkBounds(t *testing.T, name string, r names.Records) {
-	for _, set := range r.RRsets {
+	sets, texts := r.RRsets, r.Texts
+	for _, cut := range r.Cuts {
+		if cut.Owner == "eth." || !strings.HasSuffix(cut.Owner, r.Apex) {
+			t.Fatalf("%s: cut at %s in %s", name, cut.Owner, r.Apex)
+		}
+		sets, texts = append(sets, cut.RRsets...), append(texts, cut.Texts...)
+	}
+	if len(r.Cuts) > 2 {
+		t.Fatalf("%s: %d cuts", name, len(r.Cuts))
+	}
+	for _, set := range sets {
 		if len(set.Wire) == 0 || len(set.Wire) > maxRRset {
 			t.Fatalf("%s: RRset of %d bytes", name, len(set.Wire))
 		}
@@ -229,7 +239,7 @@ func checkBounds(t *testing.T, name string, r names.Records) {
 			t.Fatalf("%s: RRset at %s", name, set.Owner)
 		}
 	}
-	for _, text := range r.Texts {
+	for _, text := range texts {
 		if len(text.JSON) > maxText || len(text.TTL) > maxText {
 			t.Fatalf("%s: text of %d bytes", name, len(text.JSON))
 		}

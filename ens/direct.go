@@ -30,9 +30,10 @@ func (l *lookup) registry(ctx context.Context) (*finding, error) {
 			return nil, fmt.Errorf("resolver of %s: %w", l.name.owner(i), err)
 		}
 	}
-	f := &finding{owners: outputs[all-first:], ask: d.view}
+	f := &finding{owners: outputs[all-first:], ask: d.view, askCut: d.cut}
 	if f.resolver, f.at = d.nearest(first); f.at < 0 {
 		f.ask = func(context.Context, int) (*view, error) { return &view{state: stateNone}, nil }
+		f.askCut = f.ask
 		return f, nil
 	}
 	return f, d.fetch(ctx, d.speculate(f.at)...)
@@ -61,6 +62,7 @@ type mode uint8
 const (
 	modePlain     mode = iota // the items as they are
 	modeExtended              // each item within resolve(name, item)
+	modeCut                   // likewise, and cutItems only
 	modeInterface             // EIP-165: whether it is an extended resolver
 )
 
@@ -105,6 +107,10 @@ func (d *direct) speculate(at int) []target {
 			add(1, above == 1, true)
 		}
 	}
+	for c := 1; d.wantCuts && d.eager() && c <= at && c < d.name.depth; c++ {
+		addr, _ := d.nearest(c)
+		list = append(list, target{c, modeCut, addr})
+	}
 	return list
 }
 
@@ -116,9 +122,13 @@ func (d *direct) msgs(t target) []chain.Msg {
 		}
 	}
 	var msgs []chain.Msg
-	for _, it := range d.items(t.c) {
+	items := d.items
+	if t.how == modeCut {
+		items = d.cutItems
+	}
+	for _, it := range items(t.c) {
 		data := it.data
-		if t.how == modeExtended {
+		if t.how != modePlain {
 			data = d.contracts.resolve(d.name.ensName(t.c), data)
 		}
 		msgs = append(msgs, chain.Msg{To: t.addr, Data: data})
@@ -154,11 +164,7 @@ func (d *direct) view(ctx context.Context, c int) (*view, error) {
 	if at < 0 {
 		return &view{state: stateNone}, nil
 	}
-	probe := target{how: modeInterface, addr: addr}
-	if err := d.fetch(ctx, probe); err != nil {
-		return nil, err
-	}
-	extended, err := isExtended(d.asked[probe])
+	extended, err := d.extended(ctx, addr)
 	t := target{c, modePlain, addr}
 	switch {
 	case err != nil:
@@ -172,6 +178,35 @@ func (d *direct) view(ctx context.Context, c int) (*view, error) {
 		return nil, err
 	}
 	return directView(d.asked[t], d.items(c), extended), nil
+}
+
+// cut is what an extended resolver says of a zone cut at the c-th ancestor; of others it is the view.
+func (d *direct) cut(ctx context.Context, c int) (*view, error) {
+	addr, at := d.nearest(c)
+	if at < 0 {
+		return &view{state: stateNone}, nil
+	}
+	extended, err := d.extended(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := d.asked[target{c, modeExtended, addr}]; known || !extended {
+		return d.view(ctx, c)
+	}
+	t := target{c, modeCut, addr}
+	if err := d.fetch(ctx, t); err != nil {
+		return nil, err
+	}
+	return directView(d.asked[t], d.cutItems(c), true), nil
+}
+
+// extended says whether a contract is an extended resolver.
+func (d *direct) extended(ctx context.Context, addr common.Address) (bool, error) {
+	probe := target{how: modeInterface, addr: addr}
+	if err := d.fetch(ctx, probe); err != nil {
+		return false, err
+	}
+	return isExtended(d.asked[probe])
 }
 
 // isExtended reads the answers to modeInterface. A contract that says yes to everything is not believed.

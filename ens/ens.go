@@ -48,7 +48,7 @@ type System struct {
 	wildcards  *hints
 }
 
-var _ names.System = (*System)(nil)
+var _ names.Delegator = (*System)(nil)
 
 // New returns the System of d that makes its calls through caller.
 func New(caller chain.Caller, d Deployment) *System {
@@ -61,20 +61,21 @@ func (s *System) Deployment() Deployment { return s.deployment }
 
 // Lookup implements names.System.
 func (s *System) Lookup(ctx context.Context, name string, rrtype uint16) (names.Records, error) {
+	return s.find(ctx, name, rrtype, false)
+}
+
+// LookupCuts implements names.Delegator.
+func (s *System) LookupCuts(ctx context.Context, name string, rrtype uint16) (names.Records, error) {
+	return s.find(ctx, name, rrtype, true)
+}
+
+func (s *System) find(ctx context.Context, name string, rrtype uint16, cuts bool) (names.Records, error) {
 	n, err := parseName(name, s.deployment.Zone)
 	if err != nil {
 		return names.Records{}, err
 	}
-	l := &lookup{System: s, name: n, rrtype: rrtype}
-	ask := l.registry
-	if s.deployment.UniversalResolver != (common.Address{}) {
-		ask = l.universal
-	}
-	f, err := ask(ctx)
-	if err != nil {
-		return names.Records{}, fmt.Errorf("%s: %w", name, err)
-	}
-	r, err := l.records(ctx, f)
+	l := &lookup{System: s, name: n, rrtype: rrtype, wantCuts: cuts}
+	r, err := l.run(ctx)
 	if err != nil {
 		return names.Records{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -84,13 +85,27 @@ func (s *System) Lookup(ctx context.Context, name string, rrtype uint16) (names.
 // lookup is the state of one Lookup. It belongs to one goroutine.
 type lookup struct {
 	*System
-	name   *name
-	rrtype uint16
+	name     *name
+	rrtype   uint16
+	wantCuts bool // zone cuts too (names.Delegator)
 
 	head     *chain.Head // of the first Call; all others are pinned to it
 	trust    chain.Trust
 	backends []string
 	gateways []string // of the views that were used
+}
+
+// run does the whole of it.
+func (l *lookup) run(ctx context.Context) (names.Records, error) {
+	ask := l.registry
+	if l.deployment.UniversalResolver != (common.Address{}) {
+		ask = l.universal
+	}
+	f, err := ask(ctx)
+	if err != nil {
+		return names.Records{}, err
+	}
+	return l.records(ctx, f)
 }
 
 // call makes one Call, pinned to the block of the first one.

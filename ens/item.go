@@ -47,6 +47,9 @@ func (l *lookup) items(c int) []item {
 	if c == 1 && l.name.isLink() {
 		b.add(key{kind: kindContenthash}, l.contracts.contenthash(b.node))
 	}
+	if l.wantCuts {
+		b.cuts(c, l.rrtype, l.eager())
+	}
 	return b.items
 }
 

@@ -124,6 +124,11 @@ func isASCII(s string) bool {
 // owner returns the i-th ancestor in presentation form.
 func (n *name) owner(i int) string { return strings.Join(n.labels[i:], ".") + "." }
 
+// ancestor returns the i-th ancestor as a name of its own. It must have a node.
+func (n *name) ancestor(i int) *name {
+	return &name{labels: n.labels[i:], plain: n.plain[i:], depth: n.depth - i}
+}
+
 // wildcard returns the name of the wildcard below the i-th ancestor.
 func (n *name) wildcard(i int) string { return "*." + n.owner(i) }
 

@@ -24,6 +24,9 @@ func (l *lookup) records(ctx context.Context, f *finding) (names.Records, error)
 	if err := r.settle(); err != nil {
 		return names.Records{}, err
 	}
+	if err := r.findCuts(ctx); err != nil {
+		return names.Records{}, err
+	}
 	r.Tags = r.tags()
 	r.Source = names.Source{
 		Chain: l.deployment.Chain, Head: *l.head, Trust: l.trust,
@@ -37,6 +40,7 @@ type reading struct {
 	*lookup
 	*finding
 	names.Records
+	zoned bool // the zone of the ancestor finding.at was read
 }
 
 // look returns the view under an ancestor when somebody answers there, or else nil. That the ancestor's
@@ -105,6 +109,7 @@ func (r *reading) read(ctx context.Context) error {
 	if v == nil || err != nil {
 		return err
 	}
+	r.zoned = true
 	return r.zone(v)
 }
 

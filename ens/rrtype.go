@@ -5,11 +5,13 @@ import "strconv"
 // Types of DNS records that the package itself has to know.
 const (
 	typeA      = 1
+	typeNS     = 2
 	typeCNAME  = 5
 	typeSOA    = 6
 	typeTXT    = 16
 	typeAAAA   = 28
 	typeDNAME  = 39
+	typeDS     = 43
 	typeRRSIG  = 46
 	typeNSEC   = 47
 	typeDNSKEY = 48
@@ -24,7 +26,7 @@ func typeName(t uint16) string {
 	switch t {
 	case typeA:
 		return "A"
-	case 2:
+	case typeNS:
 		return "NS"
 	case typeCNAME:
 		return "CNAME"
@@ -56,7 +58,7 @@ func typeName(t uint16) string {
 		return "DNAME"
 	case 42:
 		return "APL"
-	case 43:
+	case typeDS:
 		return "DS"
 	case 44:
 		return "SSHFP"

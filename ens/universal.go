@@ -3,6 +3,7 @@ package ens
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"dens/chain"
 
@@ -16,20 +17,20 @@ type finding struct {
 	owners   []chain.Output // of registry.owner, by ancestor below the zone from name.first on
 	// ask returns what is held under an ancestor, from what was fetched already where it can.
 	ask func(ctx context.Context, c int) (*view, error)
+	// askCut is ask for what tells of a zone cut at an ancestor, and may return that only.
+	askCut func(ctx context.Context, c int) (*view, error)
 }
 
 // universal asks the UniversalResolver: which resolver is responsible, and at once, for each ancestor
 // that could be the apex of the zone, what it holds about the name. That is one Call.
 func (l *lookup) universal(ctx context.Context) (*finding, error) {
 	first := l.name.first()
-	candidates := l.candidates()
+	asked := l.speculation()
 	msgs := []chain.Msg{{To: l.deployment.UniversalResolver, Data: l.contracts.findResolver(l.name.ensName(first))}}
 	msgs = append(msgs, l.ownerMsgs()...)
 	owners := len(msgs) - 1
-	items := make([][]item, len(candidates))
-	for i, c := range candidates {
-		items[i] = l.items(c)
-		msgs = append(msgs, l.universalMsg(c, items[i]))
+	for _, a := range asked {
+		msgs = append(msgs, l.universalMsg(a.c, a.items))
 	}
 	outputs, err := l.callAll(ctx, msgs)
 	if err != nil {
@@ -39,26 +40,79 @@ func (l *lookup) universal(ctx context.Context) (*finding, error) {
 	if f.resolver, f.at, err = l.found(outputs[0], first); err != nil {
 		return nil, err
 	}
-	views := make(map[int]*view)
-	for i, c := range candidates {
-		views[c] = universalView(outputs[1+owners+i], items[i])
-	}
-	f.ask = func(ctx context.Context, c int) (*view, error) {
-		if views[c] == nil {
-			items := l.items(c)
-			outputs, err := l.call(ctx, []chain.Msg{l.universalMsg(c, items)})
-			if err != nil {
-				return nil, err
-			}
-			views[c] = universalView(outputs[0], items)
+	u := &universal{lookup: l, finding: f, views: make(map[int]*view), cuts: make(map[int]*view)}
+	for i, a := range asked {
+		views := u.views
+		if a.cut {
+			views = u.cuts
 		}
-		if !views[c].doubt {
-			return views[c], nil
-		}
-		views[c], err = l.recheck(ctx, f, c, views[c])
-		return views[c], err
+		views[a.c] = universalView(outputs[1+owners+i], a.items)
 	}
+	f.ask, f.askCut = u.view, u.cut
 	return f, nil
+}
+
+// guess is one ancestor whose view is fetched in the first Call, or the part of it that tells of a zone cut.
+type guess struct {
+	c     int
+	cut   bool
+	items []item
+}
+
+func (l *lookup) speculation() []guess {
+	var list []guess
+	full := l.candidates()
+	for _, c := range full {
+		list = append(list, guess{c: c, items: l.items(c)})
+	}
+	for c := 1; c < l.name.depth && l.wantCuts; c++ {
+		if !slices.Contains(full, c) {
+			list = append(list, guess{c: c, cut: true, items: l.cutItems(c)})
+		}
+	}
+	return list
+}
+
+// universal answers finding.ask from what the UniversalResolver said.
+type universal struct {
+	*lookup
+	*finding
+	views map[int]*view // by ancestor
+	cuts  map[int]*view // likewise, with cutItems only
+}
+
+func (u *universal) view(ctx context.Context, c int) (*view, error) {
+	if u.views[c] == nil {
+		items := u.items(c)
+		outputs, err := u.call(ctx, []chain.Msg{u.universalMsg(c, items)})
+		if err != nil {
+			return nil, err
+		}
+		u.views[c] = universalView(outputs[0], items)
+	}
+	if !u.views[c].doubt {
+		return u.views[c], nil
+	}
+	v, err := u.recheck(ctx, u.finding, c, u.views[c])
+	if err != nil {
+		return nil, err
+	}
+	u.views[c] = v
+	return v, nil
+}
+
+func (u *universal) cut(ctx context.Context, c int) (*view, error) {
+	v := u.views[c]
+	if v == nil {
+		v = u.cuts[c]
+	}
+	if v == nil || v.doubtful(cutKeys(c)) {
+		if v != nil {
+			u.views[c] = v // to be asked again
+		}
+		return u.view(ctx, c)
+	}
+	return v, nil
 }
 
 // recheck asks the resolver itself. In what a multicall returns, a look-up that failed in the batch gateway

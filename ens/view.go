@@ -74,6 +74,14 @@ func newView(items []item, results []result, gateways []string) *view {
 	return v
 }
 
+// doubtful says whether it is in doubt what the view says about one of keys.
+func (v *view) doubtful(keys []key) bool {
+	if !v.doubt || v.state != stateAnswered {
+		return v.doubt
+	}
+	return slices.ContainsFunc(keys, func(k key) bool { return v.results[k].doubt })
+}
+
 func failedView(err error) *view { return &view{state: stateFailed, err: err} }
 
 // none makes the view that of a resolver that answered nothing. When it had asked a gateway, then the

@@ -31,6 +31,13 @@ type System interface {
 	Lookup(ctx context.Context, name string, rrtype uint16) (Records, error)
 }
 
+// Delegator is a System whose names may be zones that others serve. LookupCuts is Lookup, and fills
+// Records.Cuts, within the same round trips where the name is not delegated.
+type Delegator interface {
+	System
+	LookupCuts(ctx context.Context, name string, rrtype uint16) (Records, error)
+}
+
 // Records is what a name system holds about one name, in the form in which it holds it. Nothing in it
 // has been checked against DNS rules: a contract can put any bytes there.
 type Records struct {
@@ -49,6 +56,9 @@ type Records struct {
 	// record data, as stored, with the TTL in seconds from dns.<TYPE>.ttl or dns.ttl as stored ("" is
 	// none). Of the type in question or CNAME.
 	Texts []Text
+	// Cuts are the zone cuts at the name and above it, of Delegator.LookupCuts: that of Apex, where NS
+	// are stored at it, and then the topmost one below Apex. None is at the system's own zone or above.
+	Cuts []Cut
 	// ContentHash is the binary content hash (ENSIP-7) of the name, or of the name below "_dnslink.";
 	// empty is none.
 	ContentHash []byte
@@ -76,6 +86,14 @@ type Text struct {
 	Type uint16
 	JSON string
 	TTL  string
+}
+
+// Cut is what is stored at a name about who serves it: NS, and DS where there are any. Like all of Records
+// it is as stored; it is a zone cut if the NS make sense.
+type Cut struct {
+	Owner  string  // the name itself or an ancestor, up to Records.Apex
+	RRsets []RRset // of types NS and DS, all with this Owner
+	Texts  []Text  // dns.NS and dns.DS of the Owner; their TTLs are not asked for
 }
 
 // Address is one address record: Currency is its upper-case symbol ("ETH"), Text its usual spelling.
