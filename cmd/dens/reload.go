@@ -157,15 +157,35 @@ func changed(was, is map[string]string) []string {
 	return keys
 }
 
-// routeKinds maps each zone and alias to who answers it: one that is added, removed, or moved between
-// chains and upstream servers has all below it dropped. Upstream servers of one zone count as equal.
+// routeKinds maps each zone and alias to who answers it, and whether it is validated: one that is added,
+// removed, or answered on other grounds has all below it dropped. Upstream servers of one zone count as
+// equal; so do authoritative servers.
 func routeKinds(cfg *configs.Config) map[string]string {
-	kinds := map[string]string{}
-	if len(cfg.Resolve.Forward) > 0 {
-		kinds["."] = "forward"
+	r, kinds := &cfg.Resolve, map[string]string{}
+	grounds := func(validate bool) string {
+		if !validate {
+			return ""
+		}
+		return " validated from " + r.TrustAnchor.Reveal()
 	}
-	for _, z := range cfg.Resolve.Zones {
+	switch {
+	case r.Mode == configs.ModeRecursive:
+		kinds["."] = "recursive" + grounds(r.Validate)
+	case len(r.Forward) > 0:
+		kinds["."] = "forward" + grounds(r.Validate)
+	}
+	for _, z := range r.Zones {
 		kinds[z.Zone] = "forward"
+		if len(z.Stub) > 0 {
+			kinds[z.Zone] = "stub"
+		}
+		kinds[z.Zone] += grounds(z.Validate)
+	}
+	for _, zone := range r.NegativeAnchors {
+		kinds[zone] += " not validated"
+	}
+	if r.Private.Refuse {
+		kinds["."] += " but for private addresses outside of " + strings.Join(r.Private.Zones, " ")
 	}
 	for _, n := range cfg.Names {
 		for _, zone := range append([]string{n.Zone}, n.Aliases...) {

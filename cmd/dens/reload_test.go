@@ -54,6 +54,14 @@ func TestReloadDrops(t *testing.T) {
 		{"less trust", "trust: quorum\n    quorum: 2", single, []string{"zone:eth"}, nil},
 		{"a greater quorum", "trust: quorum\n    quorum: 2", quorum3, []string{"zone:eth"}, nil},
 		{"a zone forwarded", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], zones: [{ zone: corp.example, forward: ["192.0.2.54"] }] }`, nil, []string{"corp.example."}},
+		{"a stub zone", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], zones: [{ zone: corp.example, stub: ["192.0.2.54"] }] }`, nil, []string{"corp.example."}},
+		{"recursion", `forward: ["192.0.2.53"] }`, `mode: recursive }`, nil, []string{"."}},
+		{"nobody", `forward: ["192.0.2.53"] }`, `forward: [] }`, nil, []string{"."}},
+		{"validation", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], validate: true }`, nil, []string{"."}},
+		{"private addresses", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], private: { refuse: true } }`, nil, []string{"."}},
+		{"a negative anchor", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], negative_anchors: [broken.example] }`, nil, []string{"broken.example."}},
+		{"a negative anchor for a forwarded zone", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], negative_anchors: [eth.limo] }`, nil, []string{"eth.limo."}},
+		{"other forwarders", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.54"], timeout: 3s }`, nil, nil},
 		{"an alias", "zone: eth,", "zone: eth, aliases: [eth.limo],", []string{"zone:eth"}, []string{"eth.limo."}},
 	}
 	before := parseConfig(t, reloadBase)
