@@ -1,10 +1,20 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/miekg/dns"
+)
+
+// Errors of an Exchanger over UDP that say that somebody may be forging replies, so that the question
+// should be asked again by TCP (RFC 5452).
+var (
+	// ErrCase means that the only reply that came did not repeat the question letter by letter, or had none.
+	ErrCase = errors.New("reply does not repeat the question as it was sent")
+	// ErrForged means that many replies came that were not to the question.
+	ErrForged = errors.New("too many replies to something else")
 )
 
 // Error is a failure whose cause the client is told: an extended DNS error (RFC 8914) and an rcode.

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
-// Question is one question to the servers of a zone. RD is clear, DO and CD are set.
+// Question is one question to the servers of a zone. RD and CD are clear, DO is set.
 type Question struct {
 	Zone string // that the servers are asked as servers of: lameness is per zone
 	Name string // in resolver.Query.Name's form
@@ -26,7 +28,10 @@ type Question struct {
 	// Tentative says that the name is not the one that the client asked for (RFC 9156), and that some
 	// servers do not cope with that: a failure rcode ends Ask at once and is not held against the server.
 	Tentative bool
-	Depth     int // for the Trace
+	// Signed says that a reply without signatures is of no use: servers that had trouble with EDNS are
+	// asked with it all the same, and without only when that goes wrong again.
+	Signed bool
+	Depth  int // for the Trace
 }
 
 // Reply is what a server said.
@@ -35,4 +40,6 @@ type Reply struct {
 	Server    netip.AddrPort
 	Transport string // udp, tcp
 	RTT       time.Duration
+	// Amend changes the Step of the reply in the Trace, once its meaning is known. It is never nil.
+	Amend func(func(*resolver.Step))
 }

@@ -3,18 +3,16 @@ package forward
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"time"
+
+	"dens/resolver"
 )
 
 var (
-	// ErrCase means that the only reply that came did not repeat the question letter by letter, or had
-	// none: it may be forged, so the question should be asked again by TCP.
-	ErrCase = errors.New("reply does not repeat the question as it was sent")
-	// ErrForged means that many replies came that were not to the question.
-	ErrForged = errors.New("too many replies to something else")
+	ErrCase   = resolver.ErrCase   // resolver.ErrCase, under the name that it has had here
+	ErrForged = resolver.ErrForged // resolver.ErrForged, likewise
 )
 
 const (
@@ -43,6 +41,13 @@ func NewDatagram(dial Dialer, src rand.Source) *Datagram {
 // passed over; the error is ErrCase or ErrForged when there were only such.
 func (d *Datagram) Exchange(ctx context.Context, to netip.AddrPort, req, buf []byte) ([]byte, error) {
 	return d.exchange(ctx, to.String(), req, buf, true)
+}
+
+// ExchangeAsIs is Exchange for a server that does not repeat the case of names: it sends the name as it
+// is and takes back any case, and an error that is a bare header. What 0x20 would have made harder for a
+// forger is gone, so one reply should not be believed by itself.
+func (d *Datagram) ExchangeAsIs(ctx context.Context, to netip.AddrPort, req, buf []byte) ([]byte, error) {
+	return d.exchange(ctx, to.String(), req, buf, false)
 }
 
 // exchange without mix sends the name as it is, and takes back any case and a bare error.

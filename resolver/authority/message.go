@@ -1,0 +1,127 @@
+package authority
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	udpSize   = 1232 // RFC 9715 section 3.1
+	headerLen = 12
+)
+
+// form is how a question is sent.
+type form struct {
+	tcp  bool
+	edns bool
+	asIs bool // without random case
+}
+
+func (f form) transport() string {
+	if f.tcp {
+		return "tcp"
+	}
+	return "udp"
+}
+
+// request packs a question to a name server: no recursion, and with EDNS (RFC 6891) signatures.
+func request(q *Question, edns bool) ([]byte, error) {
+	m := dns.Msg{Question: []dns.Question{{Name: q.Name, Qtype: q.Type, Qclass: dns.ClassINET}}}
+	if edns {
+		m.SetEdns0(udpSize, true)
+	}
+	return m.Pack()
+}
+
+// readReply unpacks a reply to q. One that is truncated is never looked into: errTruncated. What comes
+// as a bare header is taken for a failure only (RFC 5452 section 9.1 wants the question).
+func readReply(raw []byte, q *Question) (*dns.Msg, error) {
+	const response, opcode, tc = 0x80, 0x78, 0x02
+	if len(raw) < headerLen || raw[2]&response == 0 || raw[2]&opcode != 0 {
+		return nil, errGarbled
+	}
+	code := int(raw[3] & 0x0f)
+	if raw[2]&tc != 0 && isAnswer(code) {
+		return nil, errTruncated
+	}
+	if len(raw) == headerLen && binary.BigEndian.Uint16(raw[4:]) == 0 && !isAnswer(code) {
+		return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: code}}, nil
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(raw); err != nil {
+		return nil, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	if !whole(raw, m) {
+		return nil, errGarbled
+	}
+	if len(m.Question) != 1 || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != dns.ClassINET ||
+		dns.CanonicalName(m.Question[0].Name) != q.Name {
+		return nil, errQuestion
+	}
+	return m, nil
+}
+
+// whole reports whether all records that the header announces were there: the library takes a message
+// that just ends for a shorter one.
+func whole(raw []byte, m *dns.Msg) bool {
+	for i, n := range []int{len(m.Question), len(m.Answer), len(m.Ns), len(m.Extra)} {
+		if int(binary.BigEndian.Uint16(raw[4+2*i:])) != n {
+			return false
+		}
+	}
+	return true
+}
+
+// isAnswer reports whether an rcode is one that a server of the zone gives: data, or none.
+func isAnswer(rcode int) bool {
+	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError || rcode == dns.RcodeYXDomain
+}
+
+// dislikesEDNS reports whether a reply to a question with EDNS may be about that (RFC 6891 section 7; old
+// servers also fail).
+func dislikesEDNS(m *dns.Msg, knows bool) bool {
+	switch m.Rcode {
+	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeBadVers:
+		return true
+	case dns.RcodeServerFailure:
+		return !knows && m.IsEdns0() == nil
+	default:
+		return false
+	}
+}
+
+// sameReply reports whether two replies say the same but for order and TTLs.
+func sameReply(a, b *dns.Msg) bool {
+	return a.Rcode == b.Rcode && a.Authoritative == b.Authoritative &&
+		sameSection(a.Answer, b.Answer) && sameSection(a.Ns, b.Ns) && sameSection(a.Extra, b.Extra)
+}
+
+func sameSection(a, b []dns.RR) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	seen := make(map[string]int, len(a))
+	for _, rr := range a {
+		seen[bare(rr)]++
+	}
+	for _, rr := range b {
+		key := bare(rr)
+		if seen[key]--; seen[key] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// bare is a record without its TTL. OPT is left alone: its TTL is no TTL.
+func bare(rr dns.RR) string {
+	if rr.Header().Rrtype == dns.TypeOPT {
+		return rr.String()
+	}
+	c := dns.Copy(rr)
+	c.Header().Ttl = 0
+	c.Header().Name = dns.CanonicalName(c.Header().Name)
+	return c.String()
+}
