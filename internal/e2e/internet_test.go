@@ -57,11 +57,12 @@ var (
 	}
 )
 
-// makeInternet puts up, around an isolated test, public resolvers with DNS over TLS and RPC services over
-// HTTPS, at their own addresses and with certificates for their own names, behind the router of a home.
-// The chain is anvil with the real contracts of ENS and the names of populate. The machine trusts the
-// certificates from privateFiles on, which takes the authorities' files.
-func makeInternet(t *testing.T) (authorities []string) {
+// makeInternet puts up, around an isolated test, the name servers of the root and what is below it, public
+// resolvers with DNS over TLS and RPC services over HTTPS, at their own addresses and with certificates for
+// their own names, behind the router of a home. The chain is anvil with the real contracts of ENS and the
+// names of populate. The machine trusts the certificates from privateFiles on, which takes the authorities'
+// files, and the root's key there, which is not that of the world.
+func makeInternet(t *testing.T) (authorities []string, anchor string) {
 	t.Helper()
 	ip := bed.Tool(t, "ip")
 	bed.Run(t, ip, "address", "add", clusterIP+"/32", "dev", "lo")
@@ -107,7 +108,7 @@ func makeInternet(t *testing.T) (authorities []string) {
 		return err
 	})
 	serveDNS(t, &dns.Server{PacketConn: router})
-	return authorities
+	return authorities, makeRoot(t, outside)
 }
 
 // within runs f, which opens sockets, inside the namespace.
@@ -185,16 +186,33 @@ func serveDNS(t *testing.T, server *dns.Server) {
 	t.Cleanup(func() { server.Shutdown() }) //nolint:errcheck // as above
 }
 
+// homeFile is the configuration that the README begins with.
+var homeFile = filepath.Join(bed.Root(), "configs", "home.yaml")
+
 // privateFiles gives an isolated test copies of /etc, where the authorities are trusted, and of
-// /usr/local/bin.
-func privateFiles(t *testing.T, authorities []string) {
+// /usr/local/bin, and an empty /var/lib. configs/home.yaml names the small internet's trust anchor.
+func privateFiles(t *testing.T, authorities []string, anchor string) {
 	t.Helper()
 	dir := t.TempDir()
+	conf, err := os.ReadFile(homeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mode = "\n  mode: recursive\n"
+	home := strings.Replace(string(conf), mode, mode+"  trust_anchor: /etc/dens-root.ds\n", 1)
+	for name, text := range map[string]string{"home.yaml": home, "root.ds": anchor} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	script := `
 dir=$1; shift
 cp -a /etc "$dir/etc"
 cat "$@" >> "$dir/etc/ssl/certs/ca-certificates.crt"
+install -m 644 "$dir/root.ds" "$dir/etc/dens-root.ds"
 mount --bind "$dir/etc" /etc
+mount -t tmpfs -o mode=755 tmpfs /var/lib
+mount --bind "$dir/home.yaml" configs/home.yaml
 mkdir "$dir/bin"
 mount --bind /usr/local/bin "$dir/bin"
 mount -t tmpfs -o mode=755 tmpfs /usr/local/bin
@@ -202,7 +220,7 @@ find "$dir/bin" -mindepth 1 -maxdepth 1 ! -name dens -exec ln -s {} /usr/local/b
 `
 	bed.Run(t, bed.Tool(t, "bash"), append([]string{"-ec", script, "bash", dir}, authorities...)...)
 	t.Cleanup(func() {
-		for _, path := range []string{"/usr/local/bin", filepath.Join(dir, "bin"), "/etc"} {
+		for _, path := range []string{"/usr/local/bin", filepath.Join(dir, "bin"), homeFile, "/var/lib", "/etc"} {
 			if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
 				t.Errorf("unmount %s: %v", path, err)
 			}

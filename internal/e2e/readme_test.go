@@ -121,7 +121,8 @@ func TestReadmeCommands(t *testing.T) {
 	if !isolated(t) {
 		return
 	}
-	privateFiles(t, makeInternet(t))
+	authorities, anchor := makeInternet(t)
+	privateFiles(t, authorities, anchor)
 	term := &terminal{t: t, env: append(os.Environ(),
 		"PATH=/usr/local/bin:"+os.Getenv("PATH")+":"+bed.Path(t, "bin"), "LC_ALL=C.UTF-8", "IPFS_PATH="+t.TempDir(), "IPFS_TELEMETRY=off")}
 	term.run("ipfs init --profile test", "...\n") // the reader's node is there already

@@ -92,7 +92,7 @@ func TestReadmeKeys(t *testing.T) {
 	if !reflect.DeepEqual(cfg.Names, plain.Names) {
 		t.Errorf("names: the README's defaults make %+v, the built-in ones are %+v", cfg.Names, plain.Names)
 	}
-	cfg.Chains, cfg.Names, cfg.Resolve.Forward = def.Chains, def.Names, def.Resolve.Forward // in words
+	cfg.Chains, cfg.Names = def.Chains, def.Names // in words
 	if !reflect.DeepEqual(cfg, def) {
 		t.Errorf("the README's defaults make\n%+v\nand the built-in ones are\n%+v", cfg, def)
 	}
@@ -111,9 +111,11 @@ func defaultsFile(rows map[string]string) string {
 		return "{ " + more + "}"
 	}
 	var file strings.Builder
-	for _, section := range []string{"listen", "tls", "access", "cache", "resolve", "chaos", "log"} {
+	for _, section := range []string{"listen", "tls", "access", "cache", "chaos", "log"} {
 		fmt.Fprintf(&file, "%s: %s\n", section, flow(section+".", ""))
 	}
+	below := "local_root: " + flow("resolve.local_root.", "") + ", private: " + flow("resolve.private.", "") + ", "
+	fmt.Fprintf(&file, "resolve: %s\n", flow("resolve.", below))
 	fmt.Fprintf(&file, "chains: { main: %s }\n", flow("chains.NAME.", "id: 1, rpc: [/a, /b], ccip: "+flow("chains.NAME.ccip.", "")+", "))
 	fmt.Fprintf(&file, "names: [%s]\n", flow("names[].", "zone: eth, chain: main, gateways: "+flow("names[].gateways.", "")+", "))
 	return file.String()

@@ -46,6 +46,9 @@ func checkUnit(t *testing.T) {
 		t.Fatalf("the unit is of another kind than this test: Type=%s", kind)
 	}
 
+	state := filepath.Join("/var/lib", setting("StateDirectory"))
+	bed.Run(t, bed.Tool(t, "chown"), "-R", "65532:65532", state) // as systemd does
+
 	socket := filepath.Join("/run", filepath.Base(t.TempDir())+"-dens-notify") // where every user gets
 	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
