@@ -44,6 +44,9 @@ type Config struct {
 	// State is the file with what RFC 5011 has learned. With "" there is no roll-over: the anchors stay as
 	// configured, and a refresh only checks that they still fit.
 	State string
+	// ReadOnly leaves the file State as it is, for whoever looks on while another process keeps it. One that
+	// may not be read then counts as not there.
+	ReadOnly bool
 	// Fetch returns a zone's DNSKEY RRset with its signatures, fresh from the zone's servers, not validated.
 	// Without it Run does nothing.
 	Fetch          func(ctx context.Context, zone string) (dnssec.RRset, error)
@@ -94,7 +97,12 @@ func Load(cfg Config) (*Store, error) {
 	}
 	var old []point
 	if cfg.State != "" {
-		if old, err = readState(cfg.State); err != nil {
+		old, err = readState(cfg.State)
+		if cfg.ReadOnly && errors.Is(err, os.ErrPermission) {
+			cfg.Log.Warn("trust anchor state is not read, the configured anchors are used", "err", err)
+			err = nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -123,10 +131,8 @@ func Load(cfg Config) (*Store, error) {
 		}
 	}
 	s.publish()
-	if cfg.State != "" {
-		if err := writeState(cfg.State, s.snapshot()); err != nil {
-			return nil, err
-		}
+	if err := s.save(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

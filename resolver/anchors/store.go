@@ -86,11 +86,19 @@ func (s *Store) Observe(zone string, set dnssec.RRset) error {
 		s.publish()
 	}
 	if err == nil || len(changes) > 0 {
-		if s.saved = writeState(s.cfg.State, s.snapshot()); s.saved != nil {
+		if s.saved = s.save(); s.saved != nil {
 			s.cfg.Log.Error("trust anchor state cannot be kept", "err", s.saved)
 		}
 	}
 	return err
+}
+
+// save writes the state file, if there is to be one.
+func (s *Store) save() error {
+	if s.cfg.State == "" || s.cfg.ReadOnly {
+		return nil
+	}
+	return writeState(s.cfg.State, s.snapshot())
 }
 
 // observe is the step itself: revocations first, then what a key that is still trusted vouches for.
