@@ -13,7 +13,7 @@ import (
 type Delegation struct {
 	Zone    string                  // in Query.Name's form
 	NS      []string                // host names of its servers, in Query.Name's form
-	Glue    map[string][]netip.Addr // addresses of those of NS that are in Zone (RFC 9471)
+	Glue    map[string][]netip.Addr // addresses of those of NS that are in Zone (RFC 9471), or near it on chain
 	Servers []netip.AddrPort        // servers that are known by address alone
 	// DS are what vouches for the zone's keys, as trusted as they are. Without any the zone is insecure.
 	DS []*dns.DS

@@ -67,6 +67,9 @@ type Origin struct {
 	Trust       string    `json:"trust"`                  // single, quorum, proven
 	Backends    []string  `json:"backends"`               // the operators that agreed
 	Gateways    []string  `json:"gateways,omitempty"`     // CCIP-Read gateways: data is as good as the contract's check
+	Delegation  string    `json:"delegation,omitempty"`   // the zone that the chain delegates, whose servers gave the answer
+	NS          []string  `json:"ns,omitempty"`           // of Delegation: the names of its servers
+	DS          []string  `json:"ds,omitempty"`           // of Delegation: data in presentation form; none: insecure
 }
 
 // Resolver answers Queries. It is safe for concurrent use and keeps nothing of the Query. An error is

@@ -22,6 +22,10 @@ type Config struct {
 	NS           []string          // name servers at a zone's apex; default "ns.dens.alt." (RFC 9476)
 	Mailbox      string            // RNAME of the SOA; default "hostmaster.dens.alt."
 	MaxRecordTTL time.Duration     // cap for TTLs that a contract chose; default 168h
+	// Iterator asks the servers of zones that the chain delegates, by NS, DS and addresses stored below an
+	// on-chain name or at it. The system must be a names.Delegator. Default nil: such records are data.
+	Iterator resolver.Iterator
+	Now      func() time.Time // for how long servers' addresses are kept; default time.Now
 }
 
 func (c Config) withDefaults() Config {
@@ -56,6 +60,9 @@ func (c Config) withDefaults() Config {
 	c.Mailbox = dns.CanonicalName(c.Mailbox)
 	if c.MaxRecordTTL <= 0 {
 		c.MaxRecordTTL = 7 * 24 * time.Hour
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return c
 }

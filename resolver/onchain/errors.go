@@ -13,6 +13,9 @@ import (
 	"dens/resolver"
 )
 
+// errNoServer means that a zone is delegated to nobody who can be asked.
+var errNoServer = errors.New("no usable name server")
+
 // maxText is the greatest length of an extended error's text in octets.
 const maxText = 200
 
@@ -29,6 +32,8 @@ func failure(err error) error {
 		return class(dns.ExtendedErrorCodeInvalidData, "backends disagree")
 	case errors.Is(err, chain.ErrWrongChain):
 		return class(dns.ExtendedErrorCodeInvalidData, "backend of another chain")
+	case errors.Is(err, errNoServer):
+		return class(dns.ExtendedErrorCodeNoReachableAuthority, "delegation on chain")
 	case errors.Is(err, names.ErrTooDeep):
 		return class(dns.ExtendedErrorCodeNotSupported, "not looked up")
 	case errors.Is(err, names.ErrMalformed):

@@ -21,16 +21,23 @@ const Kind = "onchain"
 
 type zone struct {
 	system names.System
+	cuts   names.Delegator // system, where zones that it delegates are followed; or nil
 	cfg    Config
+	glue   *glueStore
 	block  atomic.Uint64 // the newest block seen: the serial where no block is at hand
 }
 
 // New returns a Resolver for the names of system below Config.Zone and its aliases. Its errors are
-// *resolver.Error, or those of the context and of Config.Parent.
+// *resolver.Error, or those of the context, of Config.Parent and of Config.Iterator.
 //
 // Class is not looked at, and CNAMEs are not followed (see resolver.Answer.Target).
 func New(system names.System, cfg Config) resolver.Resolver {
-	return &zone{system: system, cfg: cfg.withDefaults()}
+	z := &zone{system: system, cfg: cfg.withDefaults()}
+	if cfg.Iterator != nil {
+		z.cuts, _ = system.(names.Delegator)
+	}
+	z.glue = &glueStore{look: z.addresses, now: z.cfg.Now, hosts: make(map[string]*glue)}
+	return z
 }
 
 // Resolve implements resolver.Resolver.
@@ -52,7 +59,7 @@ func (z *zone) Resolve(ctx context.Context, asked resolver.Query) (*resolver.Ans
 		// Only below an alias shorter than the zone. It cannot be registered.
 		return z.negative(q, dns.RcodeNameError, z.cfg.Zone, z.block.Load()), nil
 	}
-	found, err := z.system.Lookup(ctx, q.inner, q.rrtype)
+	found, err := z.look(ctx, q)
 	if errors.Is(err, names.ErrNotNormal) {
 		answer := z.negative(q, dns.RcodeNameError, z.cfg.Zone, z.block.Load())
 		answer.EDE = []resolver.EDE{{Code: dns.ExtendedErrorCodeOther, Text: describe("no such name", err)}}
@@ -63,6 +70,13 @@ func (z *zone) Resolve(ctx context.Context, asked resolver.Query) (*resolver.Ans
 	}
 	rec := canonical(found)
 	z.seen(rec.Source.Head.Number)
+	cut, err := z.cutAbove(q, &rec)
+	if err != nil {
+		return nil, failure(err)
+	}
+	if cut != nil {
+		return z.delegate(ctx, asked, q, &rec, cut)
+	}
 	answer, err := z.answer(q, &rec)
 	if err != nil {
 		return nil, failure(err)

@@ -41,24 +41,32 @@ func (z *zone) lookUp(q question, rec *names.Records) (stored, error) {
 // atName looks at the name itself.
 func (z *zone) atName(q question, rec *names.Records) (stored, error) {
 	for _, t := range wanted(q.rrtype, q.inner == rec.Apex) {
-		for _, set := range rec.RRsets {
-			if set.Type != t || set.Owner != q.inner || len(set.Wire) == 0 {
-				continue
-			}
-			rrs, err := parseRRset(set.Wire, set.Owner, t, q.asked, z.cfg.MaxRecordTTL)
+		rrs, err := z.rrset(q.inner, t, rec.RRsets, rec.Texts, q.asked)
+		if err != nil || len(rrs) > 0 {
 			return stored{rrs, t}, err
-		}
-		for _, text := range rec.Texts {
-			if text.Type != t {
-				continue
-			}
-			rrs, err := parseText(text, q.asked, z.cfg.TTL, z.cfg.MaxRecordTTL)
-			if err != nil || len(rrs) > 0 {
-				return stored{rrs, t}, err
-			}
 		}
 	}
 	return stored{}, nil
+}
+
+// rrset reads what is stored of one type at an owner name, the RRset before the text record, and gives it
+// to newOwner. texts are the owner's own.
+func (z *zone) rrset(owner string, rrtype uint16, sets []names.RRset, texts []names.Text, newOwner string) ([]dns.RR, error) {
+	for _, set := range sets {
+		if set.Type == rrtype && set.Owner == owner && len(set.Wire) > 0 {
+			return parseRRset(set.Wire, owner, rrtype, newOwner, z.cfg.MaxRecordTTL)
+		}
+	}
+	for _, text := range texts {
+		if text.Type != rrtype {
+			continue
+		}
+		rrs, err := parseText(text, newOwner, z.cfg.TTL, z.cfg.MaxRecordTTL)
+		if err != nil || len(rrs) > 0 {
+			return rrs, err
+		}
+	}
+	return nil, nil
 }
 
 // dname looks for a DNAME of an ancestor's own.
@@ -120,9 +128,19 @@ func enclosers(name, apex string) []string {
 // canonical returns the Records with the names in them in canonical form; the original is left alone.
 func canonical(rec names.Records) names.Records {
 	rec.Apex = dns.CanonicalName(rec.Apex)
-	rec.RRsets = slices.Clone(rec.RRsets)
-	for i := range rec.RRsets {
-		rec.RRsets[i].Owner = dns.CanonicalName(rec.RRsets[i].Owner)
+	rec.RRsets = canonicalSets(rec.RRsets)
+	rec.Cuts = slices.Clone(rec.Cuts)
+	for i := range rec.Cuts {
+		rec.Cuts[i].Owner = dns.CanonicalName(rec.Cuts[i].Owner)
+		rec.Cuts[i].RRsets = canonicalSets(rec.Cuts[i].RRsets)
 	}
 	return rec
+}
+
+func canonicalSets(sets []names.RRset) []names.RRset {
+	sets = slices.Clone(sets)
+	for i := range sets {
+		sets[i].Owner = dns.CanonicalName(sets[i].Owner)
+	}
+	return sets
 }
