@@ -1,0 +1,147 @@
+package recursive
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/miekg/dns"
+
+	"dens/resolver"
+	"dens/resolver/authority"
+)
+
+// reading is what a reply of a zone's server means.
+type reading struct {
+	child string // a referral to this zone, when not ""
+	chain resolver.Chain
+	rcode int
+	// negative says that the reply denies the end of chain; else, without records, the chain leads on.
+	negative bool
+}
+
+var (
+	errNotAuthoritative = fmt.Errorf("%w: the answer is not authoritative", authority.ErrLame)
+	errUpward           = fmt.Errorf("%w: it refers to a zone that is not below", authority.ErrLame)
+	errEmpty            = fmt.Errorf("%w: the answer is empty", authority.ErrLame)
+	errIntercepted      = errors.New("the answer is that of a recursive server: somebody answers in the place of name servers")
+)
+
+// read tells what a reply means to a question that was put to the servers of zone. An error says that
+// the server is of no use for it (RFC 1034 section 5.3.3 step 4; RFC 2308 section 2).
+func read(msg *dns.Msg, zone, name string, rrtype uint16) (reading, error) {
+	chain, err := answerIn(msg, zone, name, rrtype)
+	if err != nil {
+		return reading{}, err
+	}
+	out := reading{chain: chain, rcode: msg.Rcode}
+	switch {
+	case len(chain.Links) > 0 || len(chain.Records) > 0 || chain.Overlong != nil:
+		if !msg.Authoritative {
+			return reading{}, notAuthoritative(msg)
+		}
+		out.settle(msg, zone)
+		return out, nil
+	case msg.Rcode == dns.RcodeNameError:
+		if !msg.Authoritative {
+			return reading{}, notAuthoritative(msg)
+		}
+		out.negative = true
+		return out, nil
+	}
+	return out, out.readEmpty(msg, zone, name, rrtype)
+}
+
+// answerIn returns the alias chain in the answer section as far as it is in zone: of what is outside,
+// its servers know nothing.
+func answerIn(msg *dns.Msg, zone, name string, rrtype uint16) (resolver.Chain, error) {
+	chain, err := resolver.Follow(resolver.Query{Name: name, Type: rrtype}, zone, msg.Answer)
+	if err != nil {
+		return resolver.Chain{}, err
+	}
+	for i, link := range chain.Links {
+		if !dns.IsSubDomain(zone, link.Target) {
+			return resolver.Chain{Links: chain.Links[:i+1], End: link.Target}, nil
+		}
+	}
+	return chain, nil
+}
+
+// settle decides about the end of a chain that is not empty.
+func (r *reading) settle(msg *dns.Msg, zone string) {
+	switch {
+	case r.chain.Overlong != nil:
+		r.rcode = dns.RcodeYXDomain
+	case len(r.chain.Records) > 0:
+		r.rcode = dns.RcodeSuccess
+	case !dns.IsSubDomain(zone, r.chain.End):
+		r.rcode = dns.RcodeSuccess
+	default:
+		r.negative = msg.Rcode == dns.RcodeNameError || soaOf(msg, zone, r.chain.End) != nil
+		if !r.negative {
+			r.rcode = dns.RcodeSuccess
+		}
+	}
+}
+
+// readEmpty tells a referral from NODATA and from a server that knows nothing.
+func (r *reading) readEmpty(msg *dns.Msg, zone, name string, rrtype uint16) error {
+	if soaOf(msg, zone, name) != nil {
+		if !msg.Authoritative {
+			return notAuthoritative(msg)
+		}
+		r.negative = true
+		return nil
+	}
+	above := false
+	for _, rr := range msg.Ns {
+		if rr.Header().Rrtype != dns.TypeNS {
+			continue
+		}
+		child := dns.CanonicalName(rr.Header().Name)
+		switch {
+		case !dns.IsSubDomain(child, name):
+		case child == zone || !dns.IsSubDomain(zone, child):
+			above = true
+		case rrtype == dns.TypeDS && child == name:
+			// A server that does not know DNSSEC refers to the child instead of denying the DS.
+			r.negative = true
+			return nil
+		default:
+			r.child = child
+			return nil
+		}
+	}
+	switch {
+	case msg.Authoritative:
+		r.negative = true // NODATA without an SOA: not to be cached (RFC 2308 section 5)
+		return nil
+	case above:
+		return errUpward
+	case msg.RecursionAvailable:
+		return notAuthoritative(msg)
+	}
+	return errEmpty
+}
+
+func notAuthoritative(msg *dns.Msg) error {
+	if msg.RecursionAvailable {
+		return fmt.Errorf("%w; %w", errNotAuthoritative, errIntercepted)
+	}
+	return errNotAuthoritative
+}
+
+// soaOf returns the SOA of the authority section that a denial of name has: of the zone that the
+// servers are asked for, or of one below it that they serve too.
+func soaOf(msg *dns.Msg, zone, name string) *dns.SOA {
+	for _, rr := range msg.Ns {
+		soa, ok := rr.(*dns.SOA)
+		if !ok {
+			continue
+		}
+		owner := dns.CanonicalName(soa.Hdr.Name)
+		if dns.IsSubDomain(zone, owner) && dns.IsSubDomain(owner, name) {
+			return soa
+		}
+	}
+	return nil
+}

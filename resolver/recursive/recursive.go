@@ -1,0 +1,165 @@
+// Package recursive resolves names by itself: it asks name servers from the root down (RFC 1034 section
+// 5.3.3), or from a Delegation that a chain or the configuration gives, and validates what they say.
+//
+// The way of a question:
+//
+//	Resolve -> proven (a denial known before) -> fetch -> take, one step a zone cut -> judge -> Answer
+//	                                               \- ask -> lookupHost -> fetch (servers' addresses)
+//	                                                     judge -> Fetch (DS, DNSKEY) -> fetch
+//
+// fetch walks from the closest known zone cut to the name; equal steps of concurrent questions are one
+// exchange (flights); all that is done for one client question comes out of one budget.
+package recursive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/hashicorp/golang-lru/v2"
+	"github.com/miekg/dns"
+
+	"dens/dnssec"
+	"dens/resolver"
+	"dens/resolver/authority"
+	"dens/resolver/denial"
+	"dens/resolver/validate"
+)
+
+// Kind is the Answer.Zone of answers that were found from the root.
+const Kind = "recursive"
+
+// Resolver is a resolver.Resolver and a resolver.Iterator. It is safe for concurrent use.
+type Resolver struct {
+	cfg     Config
+	root    *realm
+	servers *authority.Servers
+	chain   *validate.Chain // nil: nothing is validated
+	denials *denial.Cache
+	answers *lru.Cache[questionKey, *response]
+	cuts    *lru.Cache[string, *cut]
+	flights flights
+	roots   atomic.Pointer[cut] // the root's servers: hints, then what priming found
+	health  health
+	stats   stats
+}
+
+// New returns a Resolver. It asks nobody before the first question, or Run.
+func New(cfg Config) (*Resolver, error) {
+	if cfg.UDP == nil || cfg.TCP == nil {
+		return nil, errors.New("recursive: no transports")
+	}
+	cfg = cfg.withDefaults()
+	r := &Resolver{cfg: cfg, flights: flights{by: make(map[string]*flight)}}
+	var err error
+	if r.answers, err = lru.New[questionKey, *response](cfg.Answers); err != nil {
+		return nil, fmt.Errorf("recursive: %w", err)
+	}
+	if r.cuts, err = lru.New[string, *cut](cfg.Cuts); err != nil {
+		return nil, fmt.Errorf("recursive: %w", err)
+	}
+	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Rand: cfg.Rand, Log: cfg.Log})
+	r.roots.Store(cfg.Hints.cut(cfg.Port))
+	r.root = &realm{zone: ".", top: r.roots.Load, anchors: cfg.Anchors}
+	r.denials = denial.New(denial.Config{Now: cfg.Now})
+	r.chain = validate.New(validate.Config{
+		Source: r, Validator: cfg.Validator, Negative: cfg.Negative, Now: cfg.Now, Log: cfg.Log,
+	})
+	return r, nil
+}
+
+// Resolve implements resolver.Resolver. Of an alias chain it answers what the zone of its beginning
+// holds; Answer.Target is where the chain goes on.
+func (r *Resolver) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	return r.resolve(ctx, r.root, q)
+}
+
+// ResolveAt implements resolver.Iterator. With DS in d the answer is validated from them.
+func (r *Resolver) ResolveAt(ctx context.Context, d *resolver.Delegation, q resolver.Query) (*resolver.Answer, error) {
+	realm := r.realmAt(d)
+	if !realm.holds(q.Name, q.Type) {
+		return nil, resolver.Errorf(dns.ExtendedErrorCodeOther, nil, "%s is not for the name servers of %s", q.Name, d.Zone)
+	}
+	return r.resolve(ctx, realm, q)
+}
+
+func (r *Resolver) resolve(ctx context.Context, realm *realm, q resolver.Query) (*resolver.Answer, error) {
+	ctx, w, cancel, err := r.begin(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	a, err := r.find(ctx, w, q)
+	if err != nil {
+		return nil, r.diagnose(err)
+	}
+	return a, nil
+}
+
+func (r *Resolver) find(ctx context.Context, w *work, q resolver.Query) (*resolver.Answer, error) {
+	validating := w.realm.anchors != nil && !q.CD
+	if validating {
+		if resp := r.proven(w, q.Name, q.Type); resp != nil {
+			traceCached(ctx, w, resp)
+			return r.answer(resp, resp.judged.Load()), nil
+		}
+	}
+	resp, err := r.fetch(ctx, q.Name, q.Type, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	if !validating {
+		return r.answer(resp, nil), nil
+	}
+	resp, j, err := r.judge(ctx, w, resp)
+	switch {
+	case err != nil:
+		return nil, err
+	case j.Failed():
+		return nil, r.bogus(j.Verdict)
+	}
+	return r.answer(resp, j), nil
+}
+
+// diagnose turns an error into what the client is told (RFC 8914).
+func (r *Resolver) diagnose(err error) error {
+	var told *resolver.Error
+	var failed *authority.Error
+	var limit *limitError
+	switch {
+	case errors.As(err, &told):
+		return err
+	case errors.As(err, &limit):
+		return r.limited(err)
+	case errors.Is(err, errCircle):
+		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "%v", errCircle)
+	case errors.As(err, &failed):
+		code := uint16(dns.ExtendedErrorCodeNoReachableAuthority)
+		return resolver.Errorf(code, err, "%s", failed.Text())
+	case errors.Is(err, context.DeadlineExceeded):
+		r.stats.limit("time")
+		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "out of time")
+	}
+	return err
+}
+
+// Keys fetches the DNSKEY RRset of a zone from its servers, not from memory and not validated: what
+// keeps trust anchors up to date asks for it (RFC 5011 section 2).
+func (r *Resolver) Keys(ctx context.Context, zone string) (dnssec.RRset, error) {
+	ctx, _, cancel, err := r.begin(ctx, r.root)
+	if err != nil {
+		return dnssec.RRset{}, err
+	}
+	defer cancel()
+	resp, err := r.fetch(ctx, zone, dns.TypeDNSKEY, nil, true)
+	if err != nil {
+		return dnssec.RRset{}, r.diagnose(err)
+	}
+	for _, set := range dnssec.Group(resp.Answer) {
+		if set.Name() == zone && set.Type() == dns.TypeDNSKEY {
+			return set, nil
+		}
+	}
+	return dnssec.RRset{}, fmt.Errorf("DNSKEY of %s: %w", zone, errNoRecords)
+}

@@ -1,0 +1,56 @@
+package recursive
+
+import (
+	"maps"
+	"sync"
+
+	"dens/dnssec"
+	"dens/resolver/authority"
+)
+
+// Stats is a snapshot of what was done since the start, for metrics.
+type Stats struct {
+	Servers     authority.Stats
+	Limits      map[string]uint64 // questions that ended by a limit: queries, lookups, depth, signatures, time
+	Validations map[string]uint64 // responses judged, by status
+	Answers     int               // responses remembered
+	Cuts        int               // zone cuts remembered
+	Flights     int               // exchanges under way that others may share
+}
+
+// stats counts. What it counts is rare beside the exchanges that lead to it.
+type stats struct {
+	mu          sync.Mutex
+	limits      map[string]uint64
+	validations map[string]uint64
+}
+
+func (s *stats) limit(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limits == nil {
+		s.limits = make(map[string]uint64)
+	}
+	s.limits[name]++
+}
+
+func (s *stats) validation(status dnssec.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.validations == nil {
+		s.validations = make(map[string]uint64)
+	}
+	s.validations[status.String()]++
+}
+
+// Stats returns a snapshot.
+func (r *Resolver) Stats() Stats {
+	out := Stats{Servers: r.servers.Stats(), Answers: r.answers.Len(), Cuts: r.cuts.Len()}
+	r.flights.mu.Lock()
+	out.Flights = len(r.flights.by)
+	r.flights.mu.Unlock()
+	r.stats.mu.Lock()
+	defer r.stats.mu.Unlock()
+	out.Limits, out.Validations = maps.Clone(r.stats.limits), maps.Clone(r.stats.validations)
+	return out
+}
