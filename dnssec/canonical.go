@@ -91,15 +91,10 @@ func canonicalRdata(rr dns.RR, ownerLen int) ([]byte, error) {
 	return buf[ownerLen+10 : n], nil
 }
 
-// lowerRdata returns rr with the names in its data in lower case, where RFC 4034 section 6.2 (3) asks for
-// it; RFC 6840 section 5.1 takes NSEC and HINFO from that list. rr itself is not changed.
+// lowerRdata returns a copy of rr with the names in its data in lower case, where RFC 4034 section 6.2
+// (3) asks for it; RFC 6840 section 5.1 takes NSEC and HINFO from that list. It is a copy even without
+// such names, since packing a record writes to it, and others may have it too.
 func lowerRdata(rr dns.RR) dns.RR {
-	switch rr.(type) {
-	case *dns.NS, *dns.MD, *dns.MF, *dns.CNAME, *dns.SOA, *dns.MB, *dns.MG, *dns.MR, *dns.PTR, *dns.MINFO,
-		*dns.MX, *dns.RP, *dns.AFSDB, *dns.RT, *dns.PX, *dns.NAPTR, *dns.KX, *dns.SRV, *dns.DNAME:
-	default:
-		return rr
-	}
 	rr = dns.Copy(rr)
 	for _, s := range rdataNames(rr) {
 		*s = dns.CanonicalName(*s)
