@@ -85,6 +85,7 @@ func TestProblems(t *testing.T) {
 		{"root zone from nowhere", "resolve: { local_root: { axfr: [a.root-servers.net, '127.0.0.1'], files: x } }\n", []string{
 			`resolve.local_root.axfr[0]: found "a.root-servers.net", expected the IP address`, `resolve.local_root.files: found an unknown key, expected "file"`}},
 		{"root zone from dens itself", "resolve: { local_root: { axfr: [192.0.2.1, '127.0.0.1'] } }\n", []string{`resolve.local_root.axfr[1]: found 127.0.0.1:53, where dens itself listens`}},
+		{"a cache of nothing", "resolve:\n  local_root:\n    file: a\n    cache: b\n", []string{`dens.yaml:4: resolve.local_root.cache: found a cache without axfr, expected servers to transfer`}},
 		{"anchors in a list", "resolve: { trust_anchor: [a], anchor_state: }\n", []string{`resolve.trust_anchor: found a list, expected a text`, `resolve.anchor_state: found nothing, expected a text`}},
 		{"bad upstream", "resolve: { forward: [dns.example] }\n", []string{`resolve.forward[0]: found "dns.example", expected an IP address`}},
 		{"upstream scheme", "resolve: { forward: ['quic://192.0.2.1'] }\n", []string{`expected an upstream: 192.0.2.53`}},
@@ -174,7 +175,7 @@ func TestWhatIsEnough(t *testing.T) {
 		"fallback by name, with bootstrap":  "resolve: { fallback: ['https://dns.example/dns-query'], bootstrap: [192.0.2.53] }\n",
 		"fallback by address":               "resolve: { fallback: ['tls://[2001:db8::1]#dns.example'] }\n",
 		"one family":                        "resolve: { ipv6: false }\n",
-		"all of recursion":                  "resolve: { mode: recursive, root_hints: a, trust_anchor: b, anchor_state: c, validate: true, negative_anchors: [a.example], local_root: { file: d, axfr: [192.0.2.1, '[2001:db8::1]:5353'] }, private: { refuse: true, zones: [corp.example] }, zones: [{ zone: stub.example, stub: [10.0.0.54, '10.0.0.55:5353'], validate: true }] }\n",
+		"all of recursion":                  "resolve: { mode: recursive, root_hints: a, trust_anchor: b, anchor_state: c, validate: true, negative_anchors: [a.example], local_root: { file: d, cache: e, axfr: [192.0.2.1, '[2001:db8::1]:5353'] }, private: { refuse: true, zones: [corp.example] }, zones: [{ zone: stub.example, stub: [10.0.0.54, '10.0.0.55:5353'], validate: true }] }\n",
 		"validating what forwarders say":    "resolve: { forward: [192.0.2.1], validate: true, trust_anchor: b, negative_anchors: [a.example] }\n",
 		"off":                               "listen: { http: '' }\ncache: { stale: 0 }\nchains: { ethereum: { id: 1, max_head_age: 0, trust: single, rpc: [https://a.example.com] } }\n",
 	} {

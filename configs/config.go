@@ -129,10 +129,12 @@ const (
 	ModeForward   = "forward"   // upstream servers
 )
 
-// LocalRoot says where a copy of the root zone comes from (RFC 8806). It is off when both are empty.
+// LocalRoot says where a copy of the root zone comes from (RFC 8806). It is off when File and AXFR are
+// empty.
 type LocalRoot struct {
-	File Secret           `json:"file"` // path of the zone as a zone file
-	AXFR []netip.AddrPort `json:"axfr"` // servers that transfer it; File, if any, is then where it is kept over a restart
+	File  Secret           `json:"file"`  // path of the zone as a zone file, which dens only reads
+	AXFR  []netip.AddrPort `json:"axfr"`  // servers that transfer it, in turn
+	Cache Secret           `json:"cache"` // path of the file that keeps a transferred copy over a restart; "" is none
 }
 
 // On reports whether there is to be a local copy of the root zone.

@@ -35,8 +35,9 @@ func (v value) resolve(c *Resolve) {
 
 func (v value) localRoot(c *LocalRoot) {
 	v.fields(map[string]func(value){
-		"file": func(v value) { v.secret(&c.File) },
-		"axfr": func(v value) { listOf(v, &c.AXFR, value.plainServer) },
+		"file":  func(v value) { v.secret(&c.File) },
+		"axfr":  func(v value) { listOf(v, &c.AXFR, value.plainServer) },
+		"cache": func(v value) { v.secret(&c.Cache) },
 	})
 }
 
@@ -102,6 +103,9 @@ func (d *decoder) checkMode(r *Resolve) {
 			d.addAt("resolve.forward", fmt.Sprintf("%d upstream servers with mode: recursive", n),
 				"none: give them as fallback, for networks that block plain DNS, or say mode: forward")
 		}
+		if l := r.LocalRoot; l.Cache.Reveal() != "" && len(l.AXFR) == 0 {
+			d.addAt("resolve.local_root.cache", "a cache without axfr", "servers to transfer the root zone from (axfr), since a zone of file is kept there already")
+		}
 		if !r.IPv4 && !r.IPv6 {
 			d.addAt("resolve.ipv4", "both ipv4 and ipv6 off", "at least one of them on, since servers are to be asked")
 		}
@@ -122,5 +126,5 @@ func (d *decoder) checkMode(r *Resolve) {
 	}
 	unused("fallback", len(r.Fallback) > 0)
 	unused("root_hints", r.RootHints.Reveal() != "")
-	unused("local_root", r.LocalRoot.On())
+	unused("local_root", r.LocalRoot.On() || r.LocalRoot.Cache.Reveal() != "")
 }
