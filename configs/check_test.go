@@ -227,6 +227,23 @@ func TestModes(t *testing.T) {
 	}
 }
 
+func TestUsesAnchors(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                                  true,
+		"resolve: { validate: false }":      false,
+		"resolve: { forward: [192.0.2.1] }": false,
+		"resolve: { forward: [192.0.2.1], trust_anchor: a }":                                              true,
+		"resolve: { validate: false, zones: [{ zone: a.example, stub: [192.0.2.1] }] }":                   false,
+		"resolve: { validate: false, zones: [{ zone: a.example, stub: [192.0.2.1], validate: true }] }":   true,
+		"resolve: { forward: [192.0.2.1], zones: [{ zone: a.b, forward: [192.0.2.1], validate: true }] }": true,
+	} {
+		cfg, err := Parse("dens.yaml", []byte(text), nil)
+		if err != nil || cfg.Resolve.UsesAnchors() != want {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
+	}
+}
+
 func TestUpstreams(t *testing.T) {
 	tests := []struct{ in, scheme, host, server, shown string }{
 		{"192.0.2.53", "udp", "192.0.2.53:53", "", "192.0.2.53"},

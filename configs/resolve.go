@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -127,4 +128,9 @@ func (d *decoder) checkMode(r *Resolve) {
 	unused("fallback", len(r.Fallback) > 0)
 	unused("root_hints", r.RootHints.Reveal() != "")
 	unused("local_root", r.LocalRoot.On() || r.LocalRoot.Cache.Reveal() != "")
+}
+
+// UsesAnchors reports whether anything is validated from trust anchors.
+func (r *Resolve) UsesAnchors() bool {
+	return r.Validate || r.TrustAnchor.Reveal() != "" || slices.ContainsFunc(r.Zones, func(z Zone) bool { return z.Validate })
 }
