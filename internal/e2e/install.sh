@@ -10,7 +10,7 @@ mkdir -p "$bed/bin"
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 install_debian() {
-	local want="bind9 nsd unbound dnsutils knot-dnsutils ldnsutils iproute2 curl ca-certificates libcap2-bin systemd nodejs npm" missing=()
+	local want="bind9 nsd unbound dnsutils knot knot-dnsutils ldnsutils iproute2 curl ca-certificates libcap2-bin systemd nodejs npm" missing=()
 	for package in $want; do
 		[ "$package" = nodejs ] && command -v node >/dev/null && continue
 		[ "$package" = npm ] && command -v npm >/dev/null && continue

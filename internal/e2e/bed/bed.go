@@ -56,6 +56,9 @@ func isFile(path string) bool {
 }
 
 var build = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(builtVar); path != "" {
+		return path, nil
+	}
 	path := filepath.Join(Root(), ".testbed", "bin", fmt.Sprintf("dens-%d", os.Getpid()))
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/dens")
 	cmd.Dir = Root()
@@ -65,6 +68,16 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// builtVar names a dens that another process has built for this one.
+const builtVar = "DENS_E2E_BUILT"
+
+// Prebuild builds dens for a test process that this one starts, which may have no network to fetch modules
+// by. It returns what to add to that process's environment, and what to call at its end.
+func Prebuild() (env []string, remove func(), err error) {
+	path, err := build()
+	return []string{builtVar + "=" + path}, func() { os.Remove(path) }, err
+}
 
 // Main runs the tests of a package and removes the dens that they built. Call it from TestMain.
 func Main(m *testing.M) {

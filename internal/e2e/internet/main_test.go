@@ -1,0 +1,5 @@
+package internet
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
