@@ -86,7 +86,8 @@ func TestProblems(t *testing.T) {
 			`resolve.local_root.axfr[0]: found "a.root-servers.net", expected the IP address`, `resolve.local_root.files: found an unknown key, expected "file"`}},
 		{"root zone from dens itself", "resolve: { local_root: { axfr: [192.0.2.1, '127.0.0.1'] } }\n", []string{`resolve.local_root.axfr[1]: found 127.0.0.1:53, where dens itself listens`}},
 		{"a cache of nothing", "resolve:\n  local_root:\n    file: a\n    cache: b\n", []string{`dens.yaml:4: resolve.local_root.cache: found a cache without axfr, expected servers to transfer`}},
-		{"anchors in a list", "resolve: { trust_anchor: [a], anchor_state: }\n", []string{`resolve.trust_anchor: found a list, expected a text`, `resolve.anchor_state: found nothing, expected a text`}},
+		{"anchors in a list", "resolve: { trust_anchor: [a], anchor_state: }\n", []string{`resolve.trust_anchor: found a list, expected the path of a file`, `resolve.anchor_state: found nothing, expected the path of a file`}},
+		{"a path by variable", "resolve: { anchor_state: '${KEY}/anchors' }\n", []string{`resolve.anchor_state: found "${KEY}/anchors", expected the path of a file without a variable: this value is shown`}},
 		{"bad upstream", "resolve: { forward: [dns.example] }\n", []string{`resolve.forward[0]: found "dns.example", expected an IP address`}},
 		{"upstream scheme", "resolve: { forward: ['quic://192.0.2.1'] }\n", []string{`expected an upstream: 192.0.2.53`}},
 		{"forwards to itself", "resolve: { forward: [127.0.0.1] }\n", []string{`resolve.forward: found 127.0.0.1 (element 0), where dens itself listens, expected another server`}},
@@ -337,8 +338,6 @@ chains:
       - { url: "/run/${S}.ipc", operator: d }
 resolve:
   forward: ["https://dns.example/s3cr3t", "tls://${S}.dns.example", "https://dns.example/${S}/q", "192.0.2.1"]
-  trust_anchor: "/etc/${S}/root.ds"
-  anchor_state: "${S}"
   zones: [{ zone: corp.example, forward: ["tls://${S}.corp.example"] }]
 chaos: { version: "${S}", hostname: "x${S}" }
 `
@@ -347,7 +346,7 @@ chaos: { version: "${S}", hostname: "x${S}" }
 		t.Fatal(err)
 	}
 	showsNothing(t, cfg, "s3cr3t")
-	if cfg.Chaos.Version.Reveal() != "s3cr3t" || cfg.Resolve.TrustAnchor.Reveal() != "/etc/s3cr3t/root.ds" || cfg.Resolve.Forward[1].Host != "s3cr3t.dns.example" || cfg.Chains["ethereum"].RPC[3].URL != "/run/s3cr3t.ipc" {
+	if cfg.Chaos.Version.Reveal() != "s3cr3t" || cfg.Resolve.Forward[1].Host != "s3cr3t.dns.example" || cfg.Chains["ethereum"].RPC[3].URL != "/run/s3cr3t.ipc" {
 		t.Error("the variables did not reach the values")
 	}
 	var log strings.Builder

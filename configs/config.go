@@ -104,7 +104,8 @@ type Gateways struct {
 	AAAA []netip.Addr `json:"aaaa"`
 }
 
-// Resolve says who answers names that are not on a chain.
+// Resolve says who answers names that are not on a chain. Its paths hold nothing of variables: they are shown
+// where something is wrong with the files.
 type Resolve struct {
 	Mode            string           `json:"mode"`             // ModeRecursive or ModeForward
 	Forward         []Upstream       `json:"forward"`          // with ModeForward; empty: other names are refused

@@ -11,9 +11,9 @@ func (v value) resolve(c *Resolve) {
 	v.fields(map[string]func(value){
 		"mode":             func(v value) { v.word(&c.Mode, ModeRecursive, ModeForward) },
 		"forward":          func(v value) { listOf(v, &c.Forward, value.upstream) },
-		"root_hints":       func(v value) { v.secret(&c.RootHints) },
-		"trust_anchor":     func(v value) { v.secret(&c.TrustAnchor) },
-		"anchor_state":     func(v value) { v.secret(&c.AnchorState) },
+		"root_hints":       func(v value) { v.file(&c.RootHints) },
+		"trust_anchor":     func(v value) { v.file(&c.TrustAnchor) },
+		"anchor_state":     func(v value) { v.file(&c.AnchorState) },
 		"validate":         func(v value) { v.boolean(&c.Validate) },
 		"negative_anchors": func(v value) { listOf(v, &c.NegativeAnchors, value.zone) },
 		"fallback":         func(v value) { listOf(v, &c.Fallback, value.encrypted) },
@@ -36,9 +36,9 @@ func (v value) resolve(c *Resolve) {
 
 func (v value) localRoot(c *LocalRoot) {
 	v.fields(map[string]func(value){
-		"file":  func(v value) { v.secret(&c.File) },
+		"file":  func(v value) { v.file(&c.File) },
 		"axfr":  func(v value) { listOf(v, &c.AXFR, value.plainServer) },
-		"cache": func(v value) { v.secret(&c.Cache) },
+		"cache": func(v value) { v.file(&c.Cache) },
 	})
 }
 
@@ -67,6 +67,13 @@ func (v value) ownZone() (Zone, bool) {
 		v.bad("a zone with both forward and stub", "one of them, "+example)
 	}
 	return z, true
+}
+
+// file reads the path of a file that logs, errors and /readyz name when something is wrong with it.
+func (v value) file(dst *Secret) {
+	if s, ok := v.plain("the path of a file"); ok {
+		*dst = NewSecret(s, s)
+	}
 }
 
 // encrypted reads an upstream that nobody on the way can read or rewrite.
