@@ -17,7 +17,7 @@ const (
 	maxAgain    = 8  // of these, as far as servers are asked again
 	maxMessages = 20 // for one question, all in all
 	maxEach     = 8  // of these, to one server
-	maxParallel = 6  // under way at a time
+	hurryAfter  = 3  // servers that were not measured and do not answer: the next ones get less time
 	maxWeak     = 3  // servers asked that are dead, or were of no use for the zone lately
 	soloRounds  = 3  // how often the only server is asked
 	rounds      = 2  // how often each of several is
@@ -38,27 +38,28 @@ type ask struct {
 	starts  int
 	weak    int
 	sent    int
-	hint    time.Duration   // patience with servers that were not measured, from those that were
-	request map[bool][]byte // by whether it has EDNS
+	hint    time.Duration // patience with servers that were not measured, from those that were
+	packed  [2][]byte     // the question without and with EDNS, once needed
 }
 
 // candidate is one server in its part in an ask.
 type candidate struct {
-	addr   netip.AddrPort
-	class  class
-	srv    *server
-	tries  int             // times that it was its turn
-	sent   int             // messages
-	err    error           // it is of no use, and why
-	recent bool            // it was not asked again
-	wait   <-chan struct{} // closed when what others found out about it is known
-
-	silent  bool     // nothing has come in answer to a message with EDNS
-	refused bool     // it answered such a one with an error
-	odd     bool     // it changes the case of names
-	byCase  bool     // it was asked without random case
-	twin    *dns.Msg // the first of two such replies
-	held    *result  // a reply without EDNS, while it is made sure that the server drops EDNS
+	addr     netip.AddrPort
+	class    class
+	srv      *server
+	tries    int             // times that it was its turn
+	sent     int             // messages
+	err      error           // it is of no use, and why
+	recent   bool            // it was not asked again
+	wait     <-chan struct{} // closed when what others found out about it is known
+	patience time.Duration   // how long until a reply is late
+	silent   bool            // nothing has come in answer to a message with EDNS
+	refused  bool            // it answered such a one with an error
+	odd      bool            // it changes the case of names
+	byCase   bool            // it was asked without random case
+	twin     *dns.Msg        // the first of two such replies
+	twinForm form            // of the question that it is the reply to
+	held     *result         // a reply without EDNS, while it is made sure that the server drops EDNS
 }
 
 // Ask asks the servers of a zone a question until one gives a reply that Question.Accept takes. Its error
@@ -68,7 +69,6 @@ func (s *Servers) Ask(ctx context.Context, servers []netip.AddrPort, q Question)
 	a := &ask{
 		s: s, ctx: ctx, q: &q,
 		results: make(chan result, maxMessages+1),
-		request: make(map[bool][]byte, 2),
 	}
 	a.line(servers)
 	reply, err := a.run()
@@ -94,7 +94,7 @@ func (a *ask) line(servers []netip.AddrPort) {
 	for i, st := range list {
 		a.order[i] = &candidate{addr: st.addr, class: st.class}
 		if st.class == known {
-			a.hint = min(a.hint, max(4*st.rtt, leastRTO))
+			a.hint = min(a.hint, max(4*st.rtt, leastSlack))
 		}
 	}
 	if probe >= 0 {
@@ -140,10 +140,7 @@ func (a *ask) run() (*Reply, error) {
 // Question.Spend.
 func (a *ask) advance() error {
 	a.busy = nil
-	for !a.prompt() && len(a.live) < maxParallel {
-		if a.starts >= maxStarts || a.sent >= maxMessages {
-			return nil
-		}
+	for !a.prompt() && a.starts < maxStarts && a.sent < maxMessages {
 		c, adm := a.pick()
 		if c == nil {
 			return nil
@@ -232,16 +229,22 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 	f.asIs = f.asIs && a.s.asIs != nil
 	c.odd = c.odd || f.tcp || f.asIs
 	c.byCase = c.byCase || f.asIs
-	if c.silent && !f.tcp && !a.s.memory.isEDNS(c.srv) {
+	if c.refused || c.silent && !f.tcp && !a.s.memory.isEDNS(c.srv) {
 		f.edns = false
 	}
-	patience := adm.patience
-	if c.class == unknown && c.tries == 1 {
-		patience = min(patience, a.hint)
+	if c.twin != nil { // the other one got lost
+		f = c.twinForm
 	}
-	ex := &exchange{to: c, form: f, patience: patience, limit: a.s.cfg.Timeout, probe: probe}
+	c.patience = adm.patience
+	if c.class == unknown && c.tries == 1 {
+		c.patience = min(c.patience, a.hint)
+		if a.starts > hurryAfter {
+			c.patience = min(c.patience, hurry)
+		}
+	}
+	ex := &exchange{to: c, form: f, patience: c.patience, limit: a.s.cfg.Timeout, probe: probe}
 	if f.tcp {
-		ex.patience, ex.limit = 2*patience, 2*a.s.cfg.Timeout
+		ex.patience, ex.limit = 2*c.patience, 2*a.s.cfg.Timeout
 	}
 	return a.send(ex)
 }
@@ -264,7 +267,7 @@ func (a *ask) sendProbe() error {
 func (a *ask) send(ex *exchange) error {
 	c := ex.to
 	ex.s, ex.srv, ex.addr = a.s, c.srv, c.addr
-	req, err := a.packed(ex.form.edns)
+	req, err := a.pack(ex.form.edns)
 	if err == nil && a.q.Spend != nil {
 		err = a.q.Spend()
 	}
@@ -293,16 +296,19 @@ func (a *ask) send(ex *exchange) error {
 	return nil
 }
 
-func (a *ask) packed(edns bool) ([]byte, error) {
-	if req, ok := a.request[edns]; ok {
-		return req, nil
+func (a *ask) pack(edns bool) ([]byte, error) {
+	i := 0
+	if edns {
+		i = 1
 	}
-	req, err := request(a.q, edns)
-	if err != nil {
-		return nil, &resolver.Error{Rcode: dns.RcodeFormatError, Text: "question cannot be sent", Err: err}
+	if a.packed[i] == nil {
+		req, err := request(a.q, edns)
+		if err != nil {
+			return nil, &resolver.Error{Rcode: dns.RcodeFormatError, Text: "question cannot be sent", Err: err}
+		}
+		a.packed[i] = req
 	}
-	a.request[edns] = req
-	return req, nil
+	return a.packed[i], nil
 }
 
 // untilLate is how long until the next message is late.

@@ -98,7 +98,7 @@ func (e *Error) Unwrap() []error {
 
 // Unreachable says that nothing came from any server that was asked.
 func (e *Error) Unreachable() bool {
-	return e.all(func(err error) bool { return errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnreachable) })
+	return e.all(func(err error) bool { return isNetwork(err) && !errors.Is(err, errNoTCP) })
 }
 
 // Refused says that all servers answered REFUSED.
@@ -130,7 +130,7 @@ func (e *Error) Code() uint16 {
 		return dns.ExtendedErrorCodeNoReachableAuthority
 	}
 	for _, f := range e.Failures {
-		if errors.Is(f.Err, ErrTimeout) || errors.Is(f.Err, ErrUnreachable) {
+		if isNetwork(f.Err) {
 			return dns.ExtendedErrorCodeNetworkError
 		}
 	}
@@ -189,6 +189,8 @@ func classify(err error) error {
 		return err
 	}
 }
+
+func isNetwork(err error) bool { return isAny(err, ErrTimeout, ErrUnreachable) }
 
 // noRoute reports whether an error says that there is no way to a whole family of addresses.
 func noRoute(err error) bool {

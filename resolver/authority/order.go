@@ -106,7 +106,7 @@ func (m *memory) standing(now time.Time, zone string, addr netip.AddrPort) stand
 		switch {
 		case s.dead:
 			st.class, st.rtt = gone, -now.Sub(s.lastLate) // the longest dead first
-		case s.timeouts > 0:
+		case s.timeouts > 0 && (s.rtt == 0 || now.Sub(s.lastLate) < lostFor):
 			st.class, st.rtt = doubtful, s.rto(m.timeout)
 		case s.rtt > 0:
 			st.class = known

@@ -5,20 +5,23 @@ import (
 )
 
 const (
-	firstRTO   = 400 * time.Millisecond // how long to wait for a server that was not measured
-	leastRTO   = 150 * time.Millisecond
-	deadAfter  = 3                // messages in a row without a reply, each sent after the one before was given up
-	deadPause  = time.Second      // first pause between two probes of a dead server
-	deadPauses = 3                // how often it doubles: 8 s
-	aged       = 10 * time.Second // a round-trip time this old counts no more than a new one
-	refusedFor = 10 * time.Minute // how long a server that answers EDNS with errors is asked without
-	silentFor  = time.Minute      // how long one that seems to drop it is, or that is known to know it
-	oddFor     = 10 * time.Minute // how long it is remembered that a server changes the case of names
-	goneAfter  = time.Minute      // a server that answered since was there, and may just not like a question
-	coldLimit  = 8                // messages at a time to a server that never answered
-	lateLimit  = 4                // to one that is late
-	deadLimit  = 1                // to a dead one
-	mostLimit  = 2048             // to any
+	firstRTO = 400 * time.Millisecond // how long to wait for a server that was not measured
+	// leastSlack is more than the transport waits for the right reply behind one with the wrong case.
+	leastSlack = 180 * time.Millisecond
+	hurry      = 200 * time.Millisecond // likewise, when several such did not answer
+	lostFor    = 3 * time.Second        // how long one message that a good server did not answer counts against it
+	deadAfter  = 3                      // messages in a row without a reply, each sent after the one before was given up
+	deadPause  = time.Second            // first pause between two probes of a dead server
+	deadPauses = 3                      // how often it doubles: 8 s
+	aged       = 10 * time.Second       // a round-trip time this old counts no more than a new one
+	refusedFor = 10 * time.Minute       // how long a server that answers EDNS with errors is asked without
+	silentFor  = time.Minute            // how long one that seems to drop it is, or that is known to know it
+	oddFor     = 10 * time.Minute       // how long it is remembered that a server changes the case of names
+	goneAfter  = time.Minute            // a server that answered since was there, and may just not like a question
+	coldLimit  = 8                      // messages at a time to a server that never answered
+	lateLimit  = 4                      // to one that is late
+	deadLimit  = 1                      // to a dead one
+	mostLimit  = 2048                   // to any
 )
 
 // spelling is how the names in questions to a server are spelled, and what that entails.
@@ -59,7 +62,7 @@ type server struct {
 func (s *server) rto(most time.Duration) time.Duration {
 	rto := firstRTO
 	if s.rtt > 0 {
-		rto = max(s.rtt+4*s.variation, leastRTO)
+		rto = s.rtt + max(4*s.variation, leastSlack)
 	}
 	return min(rto<<min(s.timeouts, deadAfter), most)
 }
@@ -120,7 +123,7 @@ func (s *server) alive(now time.Time) {
 
 // late notes that no reply has come to a message that was sent at began. whole says that nothing came
 // for as long as anybody waits. It reports whether this was the first sign of trouble with a server that
-// never answered.
+// never answered, or one that did is dead now.
 func (s *server) late(now, began time.Time, whole bool) (first bool) {
 	never := s.answered.IsZero()
 	if !s.answered.Before(began) && !never {
@@ -136,6 +139,7 @@ func (s *server) late(now, began time.Time, whole bool) (first bool) {
 	s.timeouts = min(s.timeouts+1, deadAfter)
 	s.lastLate = now
 	if s.timeouts == deadAfter || whole && never {
+		first = first || !never && !s.dead
 		s.bury(now)
 	}
 	return first

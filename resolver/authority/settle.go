@@ -62,7 +62,9 @@ func (a *ask) judge(res result) (*Reply, error) {
 		// know.
 		res.outcome("asked again with EDNS, which may just have been lost")
 		c.held = &res
-		return nil, a.confirm(res)
+		if a.room(c) {
+			return nil, a.confirm(res)
+		}
 	}
 	return a.accept(res)
 }
@@ -171,7 +173,7 @@ func (res *result) outcome(text string) {
 func (a *ask) twins(res result) (again bool, err error) {
 	c := res.to
 	if c.twin == nil {
-		c.twin = res.msg
+		c.twin, c.twinForm = res.msg, res.form
 		res.outcome("asked again to compare")
 		return true, a.follow(c, res.form, 0)
 	}
@@ -208,20 +210,23 @@ func (a *ask) release(res result) (*Reply, error) {
 // follow sends another message to a server that has reacted. limit is how long to wait for the reply; 0 is
 // as long as usual. Its error is that of Question.Spend.
 func (a *ask) follow(c *candidate, f form, limit time.Duration) error {
+	ex := &exchange{to: c, form: f, patience: c.patience, limit: a.s.cfg.Timeout}
 	if f.tcp {
-		limit = min(max(limit, 0), 2*a.s.cfg.Timeout)
-		if limit == 0 {
-			limit = 2 * a.s.cfg.Timeout
-		}
-		return a.next(&exchange{to: c, form: f, patience: 2 * firstRTO, limit: limit})
+		ex.patience, ex.limit = 2*c.patience, 2*ex.limit // the handshake comes before
 	}
-	return a.next(&exchange{to: c, form: f, patience: firstRTO, limit: a.s.cfg.Timeout})
+	if limit > 0 {
+		ex.limit = limit
+	}
+	return a.next(ex)
 }
+
+// room reports whether another message may be sent to a server.
+func (a *ask) room(c *candidate) bool { return c.sent < maxEach && a.sent < maxMessages }
 
 // next sends a message that follows from another.
 func (a *ask) next(ex *exchange) error {
 	c := ex.to
-	if c.sent >= maxEach || a.sent >= maxMessages {
+	if !a.room(c) {
 		c.err = errTooMuch
 		return nil
 	}
