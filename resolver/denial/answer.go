@@ -6,23 +6,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// question is a name, in presentation and in wire form, and a type.
-type question struct {
-	name   string
-	wire   []byte
-	rrtype uint16
-}
-
-// answer finds records and lets dnssec decide what they prove.
-func (z *zone) answer(q question, now time.Time, hashes int) (Answer, bool) {
+// answer finds records and lets dnssec decide what they prove. wire is name in wire form.
+func (z *zone) answer(name string, wire []byte, rrtype uint16, now time.Time, hashes int) (Answer, bool) {
 	z.mu.RLock()
 	defer z.mu.RUnlock()
 	s := z.soa.Load()
 	if s == nil {
 		return Answer{}, false
 	}
-	f, ok := z.speakers(q.wire, now, hashes)
-	if !ok || !f.proves(q, hashes) {
+	f, ok := z.speakers(wire, now, hashes)
+	if !ok || f.at != nil && f.at.has(rrtype) || !f.proves(name, rrtype, hashes) {
 		return Answer{}, false
 	}
 	return z.build(f, s, now)

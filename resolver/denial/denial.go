@@ -138,7 +138,7 @@ func (c *Cache) Lookup(name string, rrtype uint16) (Answer, bool) {
 		return Answer{}, false
 	}
 	z.used.Store(now.UnixNano())
-	a, ok := z.answer(question{name, n, rrtype}, now, c.cfg.Hashes)
+	a, ok := z.answer(name, n, rrtype, now, c.cfg.Hashes)
 	switch {
 	case !ok:
 	case a.Rcode == dns.RcodeNameError:

@@ -10,12 +10,16 @@ import (
 type finding struct {
 	records   [3]*record
 	count     int
-	nameError bool // that the name does not exist; else that it has no such type
-	labels    int  // of the name to ask dnssec about; 0 for the name itself
+	at        *record // the one at the name itself, or at the wildcard that stands for it; nil when none is
+	nameError bool    // that the name does not exist; else that it has no such type
+	labels    int     // of the name to ask dnssec about; 0 for the name itself
 }
 
-// with adds a record, once.
-func (f finding) with(r *record) finding {
+// with adds a record, once. at says that it is at the name itself or at the wildcard.
+func (f finding) with(r *record, at bool) finding {
+	if at {
+		f.at = r
+	}
 	for _, have := range f.records[:f.count] {
 		if have == r {
 			return f
@@ -43,7 +47,7 @@ func (z *zone) byNSEC(wire []byte, now time.Time) (f finding, ok bool) {
 	if r == nil {
 		return f, false
 	}
-	f = f.with(r)
+	f = f.with(r, at)
 	if at || hasPrefix(r.next, k) { // the name itself, or an empty non-terminal
 		return f, true
 	}
@@ -53,7 +57,7 @@ func (z *zone) byNSEC(wire []byte, now time.Time) (f finding, ok bool) {
 	if w == nil {
 		return f, false
 	}
-	f = f.with(w)
+	f = f.with(w, at)
 	f.nameError = !at && !hasPrefix(w.next, star)
 	return f, true
 }
@@ -67,11 +71,11 @@ func (z *zone) byNSEC3(wire []byte, now time.Time, hashes int) (f finding, ok bo
 	own := dnssec.HashWire(wire, z.chain.iterations, z.chain.salt)
 	hashes--
 	if r, match := z.find(own[:], now); match {
-		return f.with(r), true
+		return f.with(r, true), true
 	}
-	encloser, match := z.find(z.apexHash[:], now)
-	if !match {
-		return f, false
+	var encloser *record // of the name one label shorter
+	if r, match := z.find(z.apexHash[:], now); match {
+		encloser = r
 	}
 	for i := labels - z.labels - 1; i >= 0; i-- {
 		h := own
@@ -83,15 +87,15 @@ func (z *zone) byNSEC3(wire []byte, now time.Time, hashes int) (f finding, ok bo
 			h = dnssec.HashWire(wire[at[i]:], z.chain.iterations, z.chain.salt)
 		}
 		r, match := z.find(h[:], now)
-		if match {
+		if match || r == nil { // a response does not show what is between the apex and the closest encloser
 			encloser = r
 			continue
 		}
-		if r == nil || r.optOut || hashes == 0 {
+		if encloser == nil || r.optOut || hashes == 0 {
 			return f, false
 		}
 		f.labels = labels - i
-		return z.overWildcard(f.with(encloser).with(r), parent(wire[at[i]:]), now)
+		return z.overWildcard(f.with(encloser, false).with(r, false), parent(wire[at[i]:]), now)
 	}
 	return f, false
 }
@@ -109,18 +113,17 @@ func (z *zone) overWildcard(f finding, encloser []byte, now time.Time) (finding,
 		return f, false
 	}
 	f.nameError = !match
-	return f.with(w), true
+	return f.with(w, match), true
 }
 
 // proves asks dnssec. What is merely insecure, by opt-out, is no proof here.
-func (f finding) proves(q question, hashes int) bool {
+func (f finding) proves(name string, rrtype uint16, hashes int) bool {
 	var more [2]*dnssec.Evidence
 	for i, r := range f.records[1:f.count] {
 		more[i] = r.evidence
 	}
 	e := f.records[0].evidence.With(more[:f.count-1]...)
 	b := dnssec.NewBudget(dnssec.Limits{Hashes: hashes})
-	name := q.name
 	if f.labels > 0 {
 		name = suffix(name, f.labels)
 	}
@@ -128,7 +131,7 @@ func (f finding) proves(q question, hashes int) bool {
 	if f.nameError {
 		p = e.NameError(name, b)
 	} else {
-		p = e.NoData(name, q.rrtype, b)
+		p = e.NoData(name, rrtype, b)
 	}
 	return p.Status == dnssec.Secure && !p.OptOut
 }

@@ -123,6 +123,31 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// One response is enough to give it again, and the like for what is beneath a name that does not exist.
+func TestResponseIsEnough(t *testing.T) {
+	for _, k := range kinds[:3] {
+		for seed := range uint64(12) {
+			r := mrand.New(mrand.NewPCG(seed, 6))
+			m := randomZone(r, origins[seed%3])
+			chain := m.chain(k)
+			for _, name := range m.questions(r) {
+				is := m.truth(name, dns.TypeAAAA)
+				if is == other {
+					continue
+				}
+				c := newCache(t, Config{})
+				c.Add(m.origin, m.response(k, chain, name))
+				if _, ok := c.Lookup(name, dns.TypeAAAA); !ok {
+					t.Fatalf("%s: %s is not answered; zone %v", k.name, name, m.data)
+				}
+				if _, ok := c.Lookup("x.y."+strings.TrimPrefix(name, "."), dns.TypeAAAA); !ok && is == nameError {
+					t.Fatalf("%s: nothing follows beneath %s; zone %v", k.name, name, m.data)
+				}
+			}
+		}
+	}
+}
+
 // A zone and its child, known in part: neither denies what is the other's (RFC 6840 section 4.1).
 func TestNeverWrongAcrossCuts(t *testing.T) {
 	for _, k := range kinds {

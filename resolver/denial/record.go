@@ -3,6 +3,7 @@ package denial
 import (
 	"encoding/base32"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ const maxSize = 2048
 type record struct {
 	key, next string // owner and next name: keys of names for NSEC, raw hashes for NSEC3
 	optOut    bool
+	types     []uint16
 	set       []dns.RR // the record and its signatures
 	evidence  *dnssec.Evidence
 	expires   time.Time
@@ -33,6 +35,12 @@ func (r *record) spans(k []byte) bool {
 		return r.key < string(k) && string(k) < r.next
 	}
 	return r.key < string(k) || string(k) < r.next
+}
+
+// has says that there is data for a question of this type, so that dnssec need not be asked: it would say
+// the same.
+func (r *record) has(rrtype uint16) bool {
+	return slices.Contains(r.types, rrtype) || slices.Contains(r.types, dns.TypeCNAME)
 }
 
 // chain are records of one chain: NSEC, or NSEC3 of the same parameters.
@@ -73,8 +81,8 @@ func (rd *reader) soa(sets []dnssec.RRset) *start {
 		if !ok || dns.CanonicalName(soa.Hdr.Name) != rd.zone {
 			continue
 		}
-		if rrs, ttl, ok := rd.read(set); ok {
-			limit := min(ttl, seconds(soa.Minttl))
+		rrs, ttl, ok := rd.read(set)
+		if limit := min(ttl, seconds(soa.Minttl)); ok && limit > 0 {
 			return &start{set: rrs, limit: limit, expires: rd.now.Add(limit)}
 		}
 	}
@@ -117,12 +125,13 @@ func (rd *reader) record(set dnssec.RRset) (chain, bool) {
 		var ok1, ok2 bool
 		r.key, ok1 = keyOf(x.Hdr.Name)
 		r.next, ok2 = keyOf(x.NextDomain)
+		r.types = x.TypeBitMap
 		return ch, ok1 && ok2
 	case *dns.NSEC3:
 		owner, err1 := rawHash(x.Hdr.Name[:min(32, len(x.Hdr.Name))])
 		next, err2 := rawHash(x.NextDomain)
 		salt, err3 := hex.DecodeString(x.Salt)
-		r.key, r.next, r.optOut = owner, next, x.Flags&1 != 0
+		r.key, r.next, r.optOut, r.types = owner, next, x.Flags&1 != 0, x.TypeBitMap
 		ch.hashed, ch.iterations, ch.salt = true, x.Iterations, string(salt)
 		return ch, err1 == nil && err2 == nil && err3 == nil
 	}
