@@ -1,11 +1,9 @@
 package internet
 
 import (
-	"strings"
+	"os"
 	"testing"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
 func TestTry(t *testing.T) {
@@ -13,32 +11,30 @@ func TestTry(t *testing.T) {
 	n := Start(t, AllZones())
 	t.Logf("up in %v, %d zones, %d addresses", time.Since(start), len(n.Zones), len(n.opened))
 	u, b := n.StartUnbound(t), n.StartBIND(t)
-	t.Logf("resolvers up in %v", time.Since(start))
-	for _, r := range []*Resolver{u, b} {
-		for _, z := range n.Zones {
-			for _, typ := range []uint16{dns.TypeA} {
-				m := new(dns.Msg).SetQuestion("www."+z.fqdn(), typ)
-				if z.Name == "" {
-					continue
-				}
-				m.SetEdns0(1232, false)
-				m.AuthenticatedData = true
-				c := &dns.Client{Timeout: 12 * time.Second}
-				at := time.Now()
-				reply, _, err := c.Exchange(m, r.Address)
-				if err != nil {
-					t.Logf("%s %s: %v", r.Name, z.Name, err)
-					continue
-				}
-				t.Logf("%s %s: %s ad=%v %s %v", r.Name, z.Name, dns.RcodeToString[reply.Rcode], reply.AuthenticatedData, strings.ReplaceAll(strings.Join(data(reply), " "), "\t", " "), time.Since(at).Round(time.Millisecond))
-			}
+	qs := n.Questions()
+	t.Logf("resolvers up in %v, %d questions", time.Since(start), len(qs))
+	var ur, br []Reply
+	done := make(chan bool)
+	go func() { br = b.AskAll(t.Context(), qs, 50); t.Logf("bind %v", time.Since(start)); done <- true }()
+	ur = u.AskAll(t.Context(), qs, 50)
+	t.Logf("unbound %v", time.Since(start))
+	<-done
+	slow := map[string]time.Duration{}
+	to := 0
+	for i, q := range qs {
+		slow["u "+q.Zone.Name] += ur[i].Took
+		slow["b "+q.Zone.Name] += br[i].Took
+		if ur[i].Rcode == "TIMEOUT" {
+			to++
 		}
 	}
-}
-
-func data(m *dns.Msg) (out []string) {
-	for _, rr := range m.Answer {
-		out = append(out, rr.String()[len(rr.Header().String()):])
+	t.Logf("timeouts %d", to)
+	for k, v := range slow {
+		if v > 4*time.Second {
+			t.Logf("slow %s %v", k, v)
+		}
 	}
-	return out
+	c := Compare(qs, ur, ur, br)
+	t.Log("\n" + c.Table("bind"))
+	os.WriteFile("/tmp/ub.txt", []byte(c.List("unbound", "unbound", "bind")), 0o644)
 }

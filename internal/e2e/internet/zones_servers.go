@@ -103,7 +103,7 @@ func delegationZones() []Zone {
 		return out
 	}
 	return []Zone{
-		{Name: "hoster.net", Group: g, Sign: &Signing{}},
+		{Name: "hoster.net", Group: g, Sign: &Signing{}, Records: "nsalias CNAME ns1\n"},
 		{Name: "hoster.org", Group: g},
 		{Name: "glueless.com", Group: g, Servers: ns("ns1.hoster.net", "ns2.hoster.net")},
 		{Name: "gluelesssigned.net", Group: g, Sign: &Signing{}, Servers: ns("ns1.hoster.org", "ns2.hoster.org")},
