@@ -150,6 +150,18 @@ func (a *Anchors) With(zone string, trust Trust) *Anchors {
 	return out
 }
 
+// Within returns the anchors that are for zone or a zone below it.
+func (a *Anchors) Within(zone string) *Anchors {
+	out := &Anchors{zones: make(map[string]anchor)}
+	top, ok := parseName(zone)
+	for k, one := range a.zones {
+		if ok && one.zone.within(top) {
+			out.zones[k] = one
+		}
+	}
+	return out
+}
+
 // Zones returns the names of the zones that have anchors, in order.
 func (a *Anchors) Zones() []string {
 	var out []string

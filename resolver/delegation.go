@@ -17,10 +17,19 @@ type Delegation struct {
 	Servers []netip.AddrPort        // servers that are known by address alone
 	// DS are what vouches for the zone's keys, as trusted as they are. Without any the zone is insecure.
 	DS []*dns.DS
-	// Anchored has the zone validated from the trust anchors that are configured instead.
-	Anchored bool
-	TTL      time.Duration // how long this is so
+	// Trust says what else vouches for the zone.
+	Trust DelegationTrust
+	TTL   time.Duration // how long this is so
 }
+
+// DelegationTrust says what the keys of a Delegation's zone are validated by.
+type DelegationTrust uint8
+
+const (
+	ByDS         DelegationTrust = iota // Delegation.DS; without any the zone is insecure
+	ByAnchors                           // the trust anchors of the configuration
+	ByOwnAnchors                        // those of them that are for the zone or one below it; the rest is insecure
+)
 
 // Iterator answers Queries below a Delegation by asking its servers, and those that they refer to.
 type Iterator interface {

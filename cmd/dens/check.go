@@ -46,7 +46,7 @@ the backend can do. It exits with 1 when something would not work.`,
 
 // check prints the state of all that cfg names, and tells whether all would work.
 func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error) {
-	s, err := newStack(cfg, quietLogger())
+	s, err := newStack(cfg, nil, true, quietLogger())
 	if err != nil {
 		return false, err
 	}

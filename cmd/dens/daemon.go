@@ -109,7 +109,11 @@ func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Co
 	if err != nil {
 		return nil, conf, err
 	}
-	if gen.stack, err = newStack(cfg, d.log); err != nil {
+	var old *stack
+	if running := d.current.Load(); running != nil {
+		old = running.stack
+	}
+	if gen.stack, err = newStack(cfg, old, false, d.log); err != nil {
 		gen.unwatch()
 		return nil, conf, err
 	}

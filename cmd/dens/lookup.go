@@ -189,7 +189,7 @@ func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := newStack(cfg, log)
+	st, err := newStack(cfg, nil, true, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,6 +52,7 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	gen.stack.warmUp(ctx, old.stack)
 	d.store.Resize(memoryConfig(cfg))
 	d.current.Store(gen)
+	gen.stack.takeOver()
 	d.server.SetHandler(d.handler(gen))
 	if swap {
 		go d.endWeb(d.web)

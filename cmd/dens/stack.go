@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -16,13 +18,17 @@ import (
 	"dens/chain/pool"
 	"dens/chain/quorum"
 	"dens/configs"
+	"dens/dnssec"
 	"dens/ens"
 	"dens/internal/dial"
 	"dens/reply"
 	"dens/resolver"
 	"dens/resolver/forward"
 	"dens/resolver/onchain"
+	"dens/resolver/private"
+	"dens/resolver/recursive"
 	"dens/resolver/special"
+	"dens/resolver/validate"
 )
 
 // stack is everything below the cache, as one configuration asks for it: who answers which zone, over
@@ -30,6 +36,8 @@ import (
 type stack struct {
 	source   *reply.Source
 	router   *resolver.Router
+	engine   *engine
+	upstream resolver.Resolver // the servers that all is forwarded to; nil: none
 	forwards []forwardGroup
 	chains   []chainStack
 	closers  []func() // in the order of their making
@@ -60,13 +68,50 @@ func (c chainStack) ready() bool {
 }
 
 // newStack builds the stack of a configuration and starts to follow its backends. It waits for nobody.
-func newStack(cfg *configs.Config, log *slog.Logger) (*stack, error) {
+// What old has learned stays, where the configuration allows; nil is none. An onlooker's stack is for a
+// few questions, beside a server that may be running.
+func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) (*stack, error) {
 	s := &stack{log: log}
+	var learned *engine
+	if old != nil {
+		learned = old.engine
+	}
+	var err error
+	if s.engine, err = newEngine(cfg, learned, onlooker, log); err != nil {
+		return nil, hideIn(err, cfg.Resolve.RootHints, cfg.Resolve.TrustAnchor, cfg.Resolve.AnchorState, cfg.Resolve.LocalRoot.File)
+	}
+	s.closers = append(s.closers, s.engine.release)
 	if err := s.build(cfg); err != nil {
 		s.close()
 		return nil, err
 	}
+	if s.engine.users == 1 {
+		s.takeOver()
+	}
+	if !onlooker {
+		s.engine.start()
+	}
 	return s, nil
+}
+
+// takeOver has the engine ask this stack, rather than the one before it, for what is not its own to find.
+func (s *stack) takeOver() {
+	s.engine.hosts.set(s.router)
+	s.engine.upstream.set(s.upstream)
+}
+
+// hideIn shows paths in an error as the configuration has them, without what variables held.
+func hideIn(err error, paths ...configs.Secret) error {
+	text := err.Error()
+	for _, p := range paths {
+		if p.Reveal() != p.String() {
+			text = strings.ReplaceAll(text, p.Reveal(), p.String())
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // close ends all connections. Queries under way fail: let them end first.
@@ -83,13 +128,17 @@ func (s *stack) build(cfg *configs.Config) error {
 		return err
 	}
 	routes := map[string]resolver.Route{}
-	if err := s.addForwards(cfg, bootstrap, routes); err != nil {
+	if err := s.addZones(cfg, bootstrap, routes); err != nil {
 		return err
 	}
+	if err := s.addRoot(cfg, bootstrap, routes); err != nil {
+		return err
+	}
+	s.addStubs(cfg, routes)
 	// The host names of backends and gateways are those of ICANN's names: an on-chain name would need
 	// the backends to find the backends.
-	var hosts resolver.Resolver = bootstrap
-	if len(cfg.Resolve.Forward) > 0 {
+	hosts := bootstrap
+	if _, ok := routes["."]; ok {
 		if hosts, err = newRouter(routes); err != nil {
 			return err
 		}
@@ -103,7 +152,11 @@ func (s *stack) build(cfg *configs.Config) error {
 	if s.router, err = newRouter(routes); err != nil {
 		return err
 	}
-	s.source = reply.New(s.router, reply.Config{
+	var top resolver.Resolver = s.router
+	if cfg.Resolve.Private.Refuse {
+		top = private.New(s.router, mayBePrivate(cfg))
+	}
+	s.source = reply.New(top, reply.Config{
 		Version:     cfg.Chaos.Version.Reveal(),
 		Hostname:    cfg.Chaos.Hostname.Reveal(),
 		MaxTTL:      cfg.Cache.MaxTTL,
@@ -112,6 +165,16 @@ func (s *stack) build(cfg *configs.Config) error {
 		Log:         s.log,
 	})
 	return nil
+}
+
+// mayBePrivate lists the zones whose names may have private addresses: those that are named for it,
+// those with servers of their own, and the special-use names.
+func mayBePrivate(cfg *configs.Config) []string {
+	zones := slices.Concat(cfg.Resolve.Private.Zones, special.Zones())
+	for _, z := range cfg.Resolve.Zones {
+		zones = append(zones, z.Zone)
+	}
+	return zones
 }
 
 // newRouter adds the special-use names that the configuration gives to nobody else.
@@ -132,7 +195,7 @@ func (s *stack) bootstrap(cfg *configs.Config) (resolver.Resolver, error) {
 	for _, addr := range cfg.Resolve.Bootstrap {
 		upstreams = append(upstreams, forward.Upstream{Protocol: forward.UDP, Addr: addr.String(), Name: addr.String()})
 	}
-	for _, u := range cfg.Resolve.Forward {
+	for _, u := range slices.Concat(cfg.Resolve.Forward, cfg.Resolve.Fallback) {
 		if _, ok := u.Addr(); ok && len(cfg.Resolve.Bootstrap) == 0 {
 			upstreams = append(upstreams, toUpstream(u))
 		}
@@ -152,25 +215,103 @@ func (s *stack) addForwarder(conf forward.Config) (*forward.Forwarder, error) {
 	return f, nil
 }
 
-func (s *stack) addForwards(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Route) error {
-	zones := slices.Clone(cfg.Resolve.Zones)
-	if len(cfg.Resolve.Forward) > 0 {
-		zones = append(zones, configs.Zone{Zone: ".", Forward: cfg.Resolve.Forward})
-	}
-	dialer := dial.New(dial.Config{Lookup: lookupHost(bootstrap)})
-	for _, zone := range zones {
-		conf := forward.Config{Zone: zone.Zone, Dial: dialer.DialContext, Timeout: cfg.Resolve.Timeout, Log: s.log}
-		for _, u := range zone.Forward {
-			conf.Upstreams = append(conf.Upstreams, toUpstream(u))
+// addZones adds the zones with upstream servers of their own.
+func (s *stack) addZones(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Route) error {
+	for _, zone := range cfg.Resolve.Zones {
+		if len(zone.Forward) == 0 {
+			continue
 		}
-		f, err := s.addForwarder(conf)
+		f, err := s.addForward(cfg, zone.Zone, zone.Forward, bootstrap)
 		if err != nil {
-			return fmt.Errorf("forwarding of %s: %w", zone.Zone, err)
+			return err
 		}
-		s.forwards = append(s.forwards, forwardGroup{zone.Zone, f})
-		routes[zone.Zone] = resolver.Route{Zone: zone.Zone, Kind: forward.Kind, Resolver: f}
+		var r resolver.Resolver = f
+		if trusted := s.anchorsOf(zone); trusted != nil {
+			r = s.validating(cfg, f, trusted)
+		}
+		routes[zone.Zone] = resolver.Route{Zone: zone.Zone, Kind: forward.Kind, Resolver: r}
 	}
 	return nil
+}
+
+// anchorsOf returns the trust anchors that a zone with servers of its own is validated by; nil is none.
+func (s *stack) anchorsOf(zone configs.Zone) func() *dnssec.Anchors {
+	store := s.engine.anchors
+	switch {
+	case store == nil:
+		return nil
+	case zone.Validate:
+		return store.Anchors
+	case len(store.Anchors().Within(zone.Zone).Zones()) > 0:
+		return func() *dnssec.Anchors { return store.Anchors().Within(zone.Zone) }
+	}
+	return nil
+}
+
+// validating wraps upstream servers, so that what they say is validated here.
+func (s *stack) validating(cfg *configs.Config, f resolver.Resolver, trusted func() *dnssec.Anchors) resolver.Resolver {
+	return validate.NewResolver(validate.ResolverConfig{
+		Upstream: f, Anchors: trusted, Negative: cfg.Resolve.NegativeAnchors, Log: s.log,
+	})
+}
+
+// addRoot adds who answers all other names: iteration from the root, or upstream servers.
+func (s *stack) addRoot(cfg *configs.Config, bootstrap resolver.Resolver, routes map[string]resolver.Route) error {
+	upstreams := cfg.Resolve.Forward
+	if cfg.Resolve.Mode == configs.ModeRecursive {
+		upstreams = cfg.Resolve.Fallback
+	}
+	root := resolver.Route{Zone: ".", Kind: recursive.Kind, Resolver: s.engine.Resolver}
+	if len(upstreams) > 0 {
+		f, err := s.addForward(cfg, ".", upstreams, bootstrap)
+		if err != nil {
+			return err
+		}
+		s.upstream = f
+		var r resolver.Resolver = f
+		if cfg.Resolve.Validate {
+			r = s.validating(cfg, f, s.engine.anchors.Anchors)
+		}
+		if cfg.Resolve.Mode == configs.ModeRecursive {
+			root.Resolver = s.engine.WithFallback(r)
+		} else {
+			root.Kind, root.Resolver = forward.Kind, r
+		}
+	} else if cfg.Resolve.Mode == configs.ModeForward {
+		return nil // nobody answers them
+	}
+	routes["."] = root
+	return nil
+}
+
+// addStubs adds the zones with authoritative servers of their own.
+func (s *stack) addStubs(cfg *configs.Config, routes map[string]resolver.Route) {
+	for _, zone := range cfg.Resolve.Zones {
+		if len(zone.Stub) == 0 {
+			continue
+		}
+		at := resolver.Delegation{Zone: zone.Zone, Servers: zone.Stub, Trust: resolver.ByOwnAnchors}
+		if zone.Validate {
+			at.Trust = resolver.ByAnchors
+		}
+		routes[zone.Zone] = resolver.Route{
+			Zone: zone.Zone, Kind: recursive.Kind, Resolver: &stubZone{s.engine, at, routes["."].Resolver},
+		}
+	}
+}
+
+func (s *stack) addForward(cfg *configs.Config, zone string, upstreams []configs.Upstream, bootstrap resolver.Resolver) (*forward.Forwarder, error) {
+	dialer := dial.New(dial.Config{Lookup: lookupHost(bootstrap)})
+	conf := forward.Config{Zone: zone, Dial: dialer.DialContext, Timeout: cfg.Resolve.Timeout, Log: s.log}
+	for _, u := range upstreams {
+		conf.Upstreams = append(conf.Upstreams, toUpstream(u))
+	}
+	f, err := s.addForwarder(conf)
+	if err != nil {
+		return nil, fmt.Errorf("forwarding of %s: %w", zone, err)
+	}
+	s.forwards = append(s.forwards, forwardGroup{zone, f})
+	return f, nil
 }
 
 func (s *stack) addChains(cfg *configs.Config, hosts resolver.Resolver) error {
@@ -261,6 +402,7 @@ func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Route) 
 			Zone:         n.Zone,
 			Aliases:      n.Aliases,
 			Parent:       routes["."].Resolver,
+			Iterator:     s.engine,
 			GatewayA:     n.Gateways.A,
 			GatewayAAAA:  n.Gateways.AAAA,
 			TTL:          n.TTL,

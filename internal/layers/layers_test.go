@@ -47,7 +47,7 @@ var libraries = map[string][]string{
 	"github.com/prometheus":               {"web", "cmd"},
 	"github.com/spf13/cobra":              {"cmd"},
 	"go.yaml.in/yaml":                     {"configs"},
-	"github.com/hashicorp/golang-lru":     {"cache", "ens", "chain", "resolver/validate"},
+	"github.com/hashicorp/golang-lru":     {"cache", "ens", "chain", "resolver"},
 	"github.com/adraffy/go-ens-normalize": {"ens"},
 }
 

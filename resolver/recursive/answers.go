@@ -146,7 +146,10 @@ func (r *Resolver) answer(resp *response, j *judged) *resolver.Answer {
 	age := r.cfg.Now().Sub(resp.stored)
 	a := &resolver.Answer{Rcode: resp.Rcode, Zone: Kind, Target: resp.target, Answer: resp.Answer, Ns: resp.Ns}
 	if j != nil {
-		a.Answer, a.Ns = j.Answer, j.Ns
+		a.Rcode, a.Answer, a.Ns = j.Rcode, j.Answer, j.Ns
+		if j.Open != "" {
+			a.Target = j.Open
+		}
 		a.AuthenticatedData = j.Status == dnssec.Secure
 		if j.Text != "" {
 			a.EDE = []resolver.EDE{{Code: j.Code, Text: j.Text}}

@@ -23,8 +23,10 @@ type Config struct {
 	// unspecified or multicast.
 	Allow func(netip.Addr) bool
 
-	// Anchors returns the trust anchors of the moment. nil: nothing is validated.
+	// Anchors returns the trust anchors of the moment. nil: nothing is validated but what is below the DS
+	// of a Delegation.
 	Anchors   func() *dnssec.Anchors
+	Unchecked bool              // what is found from the root is not validated, whatever the anchors
 	Negative  []string          // negative trust anchors (RFC 7646)
 	Validator *dnssec.Validator // default dnssec.New(dnssec.Config{})
 

@@ -98,7 +98,7 @@ func (r *Resolver) proven(w *work, name string, rrtype uint16) *response {
 		stored:   now, expires: now.Add(a.TTL),
 	}
 	resp.judged.Store(&judged{
-		Judgement: validate.Judgement{Verdict: dnssec.Verdict{Status: dnssec.Secure}, Ns: a.Ns, TTL: a.TTL},
+		Judgement: validate.Judgement{Verdict: dnssec.Verdict{Status: dnssec.Secure}, Rcode: a.Rcode, Ns: a.Ns, TTL: a.TTL},
 		until:     now.Add(a.TTL),
 	})
 	return resp

@@ -50,11 +50,13 @@ func (r *Resolver) realmAt(d *resolver.Delegation) *realm {
 	top.hosts = top.hosts[:min(len(top.hosts), maxHosts)]
 	out := &realm{id: fingerprint(d), zone: d.Zone, top: func() *cut { return top }}
 	switch {
-	case d.Anchored:
-		out.anchors = r.cfg.Anchors
-	case len(d.DS) > 0:
+	case d.Trust == resolver.ByDS && len(d.DS) > 0:
 		anchors := new(dnssec.Anchors).With(d.Zone, dnssec.Trust{DS: d.DS})
 		out.anchors = func() *dnssec.Anchors { return anchors }
+	case d.Trust == resolver.ByAnchors:
+		out.anchors = r.cfg.Anchors
+	case d.Trust == resolver.ByOwnAnchors && r.cfg.Anchors != nil:
+		out.anchors = func() *dnssec.Anchors { return r.cfg.Anchors().Within(d.Zone) }
 	}
 	return out
 }
@@ -62,7 +64,7 @@ func (r *Resolver) realmAt(d *resolver.Delegation) *realm {
 // fingerprint is the same for equal Delegations.
 func fingerprint(d *resolver.Delegation) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, d.Zone, d.Anchored)
+	fmt.Fprintln(&b, d.Zone, d.Trust)
 	for _, host := range slices.Sorted(slices.Values(d.NS)) {
 		fmt.Fprintln(&b, host, d.Glue[host])
 	}

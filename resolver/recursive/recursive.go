@@ -61,7 +61,10 @@ func New(cfg Config) (*Resolver, error) {
 	}
 	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Rand: cfg.Rand, Log: cfg.Log})
 	r.roots.Store(cfg.Hints.cut(cfg.Port))
-	r.root = &realm{zone: ".", top: r.roots.Load, anchors: cfg.Anchors}
+	r.root = &realm{zone: ".", top: r.roots.Load}
+	if !cfg.Unchecked {
+		r.root.anchors = cfg.Anchors
+	}
 	r.denials = denial.New(denial.Config{Now: cfg.Now})
 	r.chain = validate.New(validate.Config{
 		Source: r, Validator: cfg.Validator, Negative: cfg.Negative, Now: cfg.Now, Log: cfg.Log,

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dens/configs"
+	"dens/dnssec"
+	"dens/resolver"
+	"dens/resolver/anchors"
+	"dens/resolver/forward"
+	"dens/resolver/localroot"
+	"dens/resolver/recursive"
+)
+
+// engine is what resolves by itself, with all that it has learned: zone cuts, servers, keys, anchors. A
+// reload that does not change its configuration keeps it.
+type engine struct {
+	*recursive.Resolver
+	cfg      engineConfig
+	anchors  *anchors.Store  // nil: nothing is validated
+	local    *localroot.Zone // nil: none
+	hosts    lateResolver    // of servers of zones that begin elsewhere than at the root
+	upstream lateResolver    // where anchors' keys come from in forward mode
+	stream   *forward.Stream
+	cancel   context.CancelFunc // ends what runs in the background
+	running  sync.WaitGroup
+	users    int // stacks that have it; only serve's goroutine counts
+}
+
+// engineConfig is the part of the configuration that an engine is made of.
+type engineConfig struct {
+	mode, hints, anchor, state, localFile string
+	localAXFR                             []netip.AddrPort
+	negative                              []string
+	validate, anchored, ipv4, ipv6        bool
+	timeout, maxTTL                       time.Duration
+}
+
+func newEngineConfig(cfg *configs.Config) engineConfig {
+	r := cfg.Resolve
+	return engineConfig{
+		mode: r.Mode, hints: r.RootHints.Reveal(), anchor: r.TrustAnchor.Reveal(), state: r.AnchorState.Reveal(),
+		localFile: r.LocalRoot.File.Reveal(), localAXFR: r.LocalRoot.AXFR, negative: r.NegativeAnchors,
+		validate: r.Validate, anchored: usesAnchors(r), ipv4: r.IPv4, ipv6: r.IPv6,
+		timeout: r.Timeout, maxTTL: cfg.Cache.MaxTTL,
+	}
+}
+
+// usesAnchors says whether anything is validated from trust anchors.
+func usesAnchors(r configs.Resolve) bool {
+	validates := func(z configs.Zone) bool { return z.Validate }
+	return r.Validate || r.TrustAnchor.Reveal() != "" || slices.ContainsFunc(r.Zones, validates)
+}
+
+// lateResolver is filled in when what it stands for has been built.
+type lateResolver struct {
+	at atomic.Pointer[resolver.Resolver]
+}
+
+func (l *lateResolver) set(r resolver.Resolver) { l.at.Store(&r) }
+
+// Resolve implements resolver.Resolver.
+func (l *lateResolver) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	r := l.at.Load()
+	if r == nil || *r == nil {
+		return nil, fmt.Errorf("%s: %w", q.Name, errNoServers)
+	}
+	return (*r).Resolve(ctx, q)
+}
+
+// newEngine builds an engine, or takes over an old one that the configuration would not change. An
+// onlooker's leaves no traces on disk.
+func newEngine(cfg *configs.Config, old *engine, onlooker bool, log *slog.Logger) (*engine, error) {
+	conf := newEngineConfig(cfg)
+	if old != nil && reflect.DeepEqual(old.cfg, conf) {
+		old.users++
+		return old, nil
+	}
+	e := &engine{cfg: conf, users: 1}
+	if err := e.build(onlooker, log); err != nil {
+		e.release()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *engine) build(onlooker bool, log *slog.Logger) error {
+	hints, err := readHints(e.cfg.hints)
+	if err != nil {
+		return err
+	}
+	conf := recursive.Config{
+		Hints: hints, NoIPv4: !e.cfg.ipv4, NoIPv6: !e.cfg.ipv6,
+		Unchecked: !e.cfg.validate, Negative: e.cfg.negative,
+		Hosts: &e.hosts, Timeout: e.cfg.timeout, MaxTTL: e.cfg.maxTTL, Log: log,
+	}
+	if e.cfg.anchored {
+		e.anchors, err = anchors.Load(anchors.Config{
+			File: e.cfg.anchor, State: e.cfg.state, ReadOnly: onlooker, Fetch: e.fetchKeys, Log: log,
+		})
+		if err != nil {
+			return err
+		}
+		conf.Anchors = e.anchors.Anchors
+	}
+	if e.cfg.localFile != "" || len(e.cfg.localAXFR) > 0 {
+		local := localroot.Config{File: e.cfg.localFile, Log: log, Anchors: conf.Anchors}
+		if len(e.cfg.localAXFR) > 0 {
+			local.File, local.Servers, local.Cache = "", e.cfg.localAXFR, e.cfg.localFile
+		}
+		if e.local, err = localroot.New(local); err != nil {
+			return err
+		}
+		conf.Local = e.local.Answer
+	}
+	e.stream = forward.NewStream(forward.StreamConfig{})
+	conf.UDP, conf.TCP = forward.NewDatagram(nil, nil), e.stream
+	e.Resolver, err = recursive.New(conf)
+	return err
+}
+
+// fetchKeys gets a zone's DNSKEY RRset for its trust anchor: from the zone's servers, or by way of the
+// upstream servers where all goes that way.
+func (e *engine) fetchKeys(ctx context.Context, zone string) (dnssec.RRset, error) {
+	if e.cfg.mode == configs.ModeRecursive {
+		return e.Keys(ctx, zone)
+	}
+	answer, err := e.upstream.Resolve(ctx, resolver.Query{
+		Name: zone, Type: dns.TypeDNSKEY, Class: dns.ClassINET, DO: true, CD: true,
+	})
+	if err != nil {
+		return dnssec.RRset{}, err
+	}
+	for _, set := range dnssec.Group(answer.Answer) {
+		if set.Name() == zone && set.Type() == dns.TypeDNSKEY {
+			return set, nil
+		}
+	}
+	return dnssec.RRset{}, fmt.Errorf("the upstream servers have no DNSKEY of %s", zone)
+}
+
+// start begins what goes on in the background; once is enough.
+func (e *engine) start() {
+	if e.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	if e.local != nil {
+		e.running.Go(func() { e.local.Run(ctx) })
+	}
+	if e.cfg.mode == configs.ModeRecursive {
+		e.running.Go(func() { e.Run(ctx) })
+	}
+	if e.anchors != nil {
+		e.running.Go(func() { e.anchors.Run(ctx) })
+	}
+}
+
+// release ends the engine when no stack has it any more.
+func (e *engine) release() {
+	if e.users--; e.users > 0 {
+		return
+	}
+	if e.cancel != nil {
+		e.cancel()
+	}
+	if e.stream != nil {
+		e.stream.Close()
+	}
+	e.running.Wait()
+}
+
+// readHints reads the file of root hints; "" is the built-in ones.
+func readHints(path string) (*recursive.Hints, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("resolve.root_hints: %w", err)
+	}
+	defer f.Close()
+	hints, err := recursive.ParseHints(f)
+	if err != nil {
+		return nil, fmt.Errorf("resolve.root_hints: %s: %w", path, err)
+	}
+	return hints, nil
+}
+
+// stubZone answers a zone from its own authoritative servers.
+type stubZone struct {
+	engine *engine
+	at     resolver.Delegation
+	parent resolver.Resolver // for the zone's DS, which is the zone above's to know; nil: REFUSED
+}
+
+// Resolve implements resolver.Resolver.
+func (s *stubZone) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	if q.Type != dns.TypeDS || q.Name != s.at.Zone {
+		return s.engine.ResolveAt(ctx, &s.at, q)
+	}
+	if s.parent == nil {
+		return nil, &resolver.Error{
+			Rcode: dns.RcodeRefused, Code: dns.ExtendedErrorCodeNotAuthoritative, Text: "no zone here has the DS of " + q.Name,
+		}
+	}
+	return s.parent.Resolve(ctx, q)
+}
