@@ -125,7 +125,9 @@ func (j *judge) data(chain *resolver.Chain) error {
 		j.add(spent("%d RRsets", maxSets))
 		return nil
 	}
+	there := false
 	for i, set := range sets {
+		there = there || set.Name() == chain.End
 		if i > 0 && len(set.Sigs) == 0 && synthesised(set, sets[0]) {
 			j.out.Answer = append(j.out.Answer, lower(set.RRs, sets[0].RRs[0].Header().Ttl)...)
 			continue
@@ -138,6 +140,9 @@ func (j *judge) data(chain *resolver.Chain) error {
 		if j.out.Failed() {
 			return nil
 		}
+	}
+	if !there { // a DNAME without the CNAME that is to follow from it
+		j.add(bogus(dns.ExtendedErrorCodeDNSBogus, "no records at %s", chain.End))
 	}
 	if j.out.Status == dnssec.Secure {
 		j.out.Rcode = dns.RcodeSuccess // whatever the server says about data that is there

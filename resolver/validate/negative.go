@@ -103,7 +103,10 @@ func (j *judge) prove(e *dnssec.Evidence, end string, aliased bool) dnssec.Proof
 		return p
 	}
 	p := e.NoData(end, j.r.Type, j.b)
-	if p.Status == dnssec.Bogus && aliased {
+	switch {
+	case p.Status == dnssec.Secure:
+		j.out.Rcode = dns.RcodeSuccess
+	case p.Status == dnssec.Bogus && aliased:
 		if other := e.NameError(end, j.b); other.Status == dnssec.Secure {
 			j.out.Rcode = dns.RcodeNameError
 			return other

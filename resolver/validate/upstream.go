@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
@@ -11,6 +12,9 @@ import (
 	"dens/dnssec"
 	"dens/resolver"
 )
+
+// flightTime bounds a fetch, which no client waits for in the end.
+const flightTime = 10 * time.Second
 
 // upstream is a Source that asks a recursive server for DS and DNSKEY. It knows no zone cuts.
 type upstream struct {
@@ -22,7 +26,9 @@ type upstream struct {
 // Fetch implements Source. Equal fetches share one flight, which outlives those who wait for it.
 func (u *upstream) Fetch(ctx context.Context, name string, rrtype uint16, _ []netip.AddrPort) (*Response, error) {
 	done := u.flights.DoChan(dns.Type(rrtype).String()+" "+name, func() (any, error) {
-		return u.fetch(context.WithoutCancel(ctx), name, rrtype)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTime)
+		defer cancel()
+		return u.fetch(ctx, name, rrtype)
 	})
 	select {
 	case res := <-done:
@@ -35,15 +41,18 @@ func (u *upstream) Fetch(ctx context.Context, name string, rrtype uint16, _ []ne
 
 func (u *upstream) fetch(ctx context.Context, name string, rrtype uint16) (*Response, error) {
 	q := resolver.Query{Name: name, Type: rrtype, Class: dns.ClassINET, DO: true, CD: true}
-	a, err := u.resolver.Resolve(ctx, q)
-	if err != nil {
-		return nil, err
+	anchored := rrtype == dns.TypeDNSKEY && slices.Contains(u.anchors().Zones(), name)
+	for range maxTries {
+		a, err := u.resolver.Resolve(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if !anchored || signed(a.Answer) {
+			return &Response{Name: name, Type: rrtype, Rcode: a.Rcode, Answer: a.Answer, Ns: a.Ns, Zone: "."}, nil
+		}
 	}
-	if rrtype == dns.TypeDNSKEY && !signed(a.Answer) && slices.Contains(u.anchors().Zones(), name) {
-		return nil, resolver.Errorf(dns.ExtendedErrorCodeRRSIGsMissing, nil,
-			"the upstream server strips DNSSEC: no signed keys of %s came from it; use one that passes DNSSEC on, or turn validation off", name)
-	}
-	return &Response{Name: name, Type: rrtype, Rcode: a.Rcode, Answer: a.Answer, Ns: a.Ns, Zone: "."}, nil
+	return nil, resolver.Errorf(dns.ExtendedErrorCodeRRSIGsMissing, nil,
+		"upstream strips DNSSEC: no signed keys of %s came from it; use one that passes DNSSEC on, or turn validation off", name)
 }
 
 func signed(rrs []dns.RR) bool {
