@@ -18,7 +18,7 @@ import (
 func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 	w := workOf(ctx)
 	question := authority.Question{
-		Zone: s.realm.key(s.at.zone), Name: s.name, Type: s.rrtype,
+		Zone: s.at.zone, Name: s.name, Type: s.rrtype,
 		Avoid: s.avoid, Spend: w.spendQuery, Tentative: s.tentative, Depth: w.depth,
 		Accept: func(msg *dns.Msg) error { return judgeServer(msg, s) },
 	}
