@@ -4,8 +4,11 @@
 //
 // It keeps NSEC and NSEC3 records by zone and in the order of their chains, finds the two or three that
 // speak about a name, and lets dnssec.Evidence decide. It answers NXDOMAIN and NODATA only. It makes no
-// answers from wildcards (RFC 8198 section 5.3 leaves that open), and it takes no opt-out span as a denial
-// (section 5.2).
+// positive answers from wildcards, which RFC 8198 section 5.3 leaves open, and takes no opt-out span as a
+// denial, since it may hold insecure delegations (RFC 5155 sections 6 and 9.2).
+//
+// It knows the public tree only: names that the resolver takes from elsewhere, such as a chain or a stub
+// zone, are not to be looked up here.
 package denial
 
 import (

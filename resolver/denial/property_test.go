@@ -22,7 +22,7 @@ func TestNeverWrong(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			answers := map[truth]int{}
-			for seed := range uint64(40) {
+			for seed := range uint64(24) {
 				r := mrand.New(mrand.NewPCG(seed, 1))
 				m := randomZone(r, origins[seed%3])
 				chain := m.chain(k)
@@ -151,7 +151,7 @@ func TestResponseIsEnough(t *testing.T) {
 // A zone and its child, known in part: neither denies what is the other's (RFC 6840 section 4.1).
 func TestNeverWrongAcrossCuts(t *testing.T) {
 	for _, k := range kinds {
-		for seed := range uint64(20) {
+		for seed := range uint64(12) {
 			r := mrand.New(mrand.NewPCG(seed, 3))
 			up := randomZone(r, "example.")
 			up.data["sub.example."] = [][]uint16{{dns.TypeNS}, {dns.TypeNS, dns.TypeDS}}[seed%2]
@@ -185,7 +185,7 @@ func TestNeverWrongAcrossCuts(t *testing.T) {
 // there, and contradicted ones go.
 func TestChangingZone(t *testing.T) {
 	for _, k := range kinds[:2] {
-		for seed := range uint64(20) {
+		for seed := range uint64(12) {
 			r := mrand.New(mrand.NewPCG(seed, 4))
 			old, young := randomZone(r, "example."), randomZone(r, "example.")
 			c := newCache(t, Config{})
