@@ -20,9 +20,10 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check a configuration and reach all that it names",
-		Long: `check reads a configuration file, then asks every RPC backend and every upstream server that it names
-and prints what it found: chain id, newest block and how far it is behind the best, latency, and what
-the backend can do. It exits with 1 when something would not work.`,
+		Long: `check reads a configuration file, then asks every RPC backend, the root servers and every upstream
+server that it names, and prints what it found: of backends chain id, newest block and how far it is
+behind the best, latency, and what they can do; of the root whether its servers answer, and whether the
+trust anchors fit its keys. It exits with 1 when something would not work.`,
 		Example: `  dens check --config /etc/dens/dens.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +60,8 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	for i, f := range s.forwards {
 		wg.Go(func() { upstreams[i] = probeUpstreams(ctx, f) })
 	}
+	var root []rootReport
+	wg.Go(func() { root = checkRoot(ctx, s.engine, &cfg.Resolve) })
 	wg.Wait()
 
 	ok := checkCertificate(cfg, out)
@@ -70,6 +73,14 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	fmt.Fprintln(table)
 	if err := table.Flush(); err != nil {
 		return false, err
+	}
+	if len(root) > 0 {
+		table = tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		ok = printRoot(table, root) && ok
+		fmt.Fprintln(table)
+		if err := table.Flush(); err != nil {
+			return false, err
+		}
 	}
 	table = tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "ZONE\tUPSTREAM\tLATENCY\tVERDICT")

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +41,7 @@ type engine struct {
 type engineConfig struct {
 	mode, hints, anchor, state, localFile string
 	localAXFR                             []netip.AddrPort
+	localCache                            string
 	negative                              []string
 	validate, anchored, ipv4, ipv6        bool
 	timeout, maxTTL                       time.Duration
@@ -51,16 +51,10 @@ func newEngineConfig(cfg *configs.Config) engineConfig {
 	r := cfg.Resolve
 	return engineConfig{
 		mode: r.Mode, hints: r.RootHints.Reveal(), anchor: r.TrustAnchor.Reveal(), state: r.AnchorState.Reveal(),
-		localFile: r.LocalRoot.File.Reveal(), localAXFR: r.LocalRoot.AXFR, negative: r.NegativeAnchors,
-		validate: r.Validate, anchored: usesAnchors(r), ipv4: r.IPv4, ipv6: r.IPv6,
+		localFile: r.LocalRoot.File.Reveal(), localAXFR: r.LocalRoot.AXFR, localCache: r.LocalRoot.Cache.Reveal(), negative: r.NegativeAnchors,
+		validate: r.Validate, anchored: r.UsesAnchors(), ipv4: r.IPv4, ipv6: r.IPv6,
 		timeout: r.Timeout, maxTTL: cfg.Cache.MaxTTL,
 	}
-}
-
-// usesAnchors says whether anything is validated from trust anchors.
-func usesAnchors(r configs.Resolve) bool {
-	validates := func(z configs.Zone) bool { return z.Validate }
-	return r.Validate || r.TrustAnchor.Reveal() != "" || slices.ContainsFunc(r.Zones, validates)
 }
 
 // lateResolver is filled in when what it stands for has been built.
@@ -115,9 +109,9 @@ func (e *engine) build(onlooker bool, log *slog.Logger) error {
 		conf.Anchors = e.anchors.Anchors
 	}
 	if e.cfg.localFile != "" || len(e.cfg.localAXFR) > 0 {
-		local := localroot.Config{File: e.cfg.localFile, Log: log, Anchors: conf.Anchors}
-		if len(e.cfg.localAXFR) > 0 {
-			local.File, local.Servers, local.Cache = "", e.cfg.localAXFR, e.cfg.localFile
+		local := localroot.Config{File: e.cfg.localFile, Servers: e.cfg.localAXFR, Log: log, Anchors: conf.Anchors}
+		if !onlooker {
+			local.Cache = e.cfg.localCache
 		}
 		if e.local, err = localroot.New(local); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Command dens is a DNS server that answers ordinary names through upstream servers and on-chain names,
-// such as those of ENS, from their registries.
+// Command dens is a DNS server that answers ordinary names from the root of the DNS down, or through
+// upstream servers, and on-chain names, such as those of ENS, from their registries.
 package main
 
 import (
@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 		Short: "A DNS server for ordinary and on-chain names",
 		Long: `dens answers DNS questions: names of ENS and its like (alice.eth) from their contracts on a
 blockchain, through several RPC backends that need not be trusted one by one, and every other name
-through the upstream servers of your choice. Point a system's DNS setting, a browser's secure DNS
+from the root of the DNS down, validated by DNSSEC, or through servers of your choice. Point a system's DNS setting, a browser's secure DNS
 or a CoreDNS forward at it.`,
 		Example: `  dens demo                              try it: a chain, sample names and a server, all on this machine
   dens serve --config /etc/dens.yaml     serve

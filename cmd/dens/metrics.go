@@ -8,6 +8,7 @@ import (
 
 	"dens/cache"
 	"dens/chain/pool"
+	"dens/configs"
 	"dens/resolver/forward"
 	"dens/web"
 )
@@ -23,6 +24,7 @@ func (d *daemonState) addMetrics() error {
 	d.metrics, err = web.NewMetrics(d.registry, version, web.Sources{
 		Backends:  func() []web.Backend { return d.current.Load().stack.backends() },
 		Upstreams: func() []web.Upstream { return d.current.Load().stack.upstreams() },
+		Recursion: func() web.Recursion { return d.current.Load().stack.engine.metrics() },
 		Cache:     func() web.Cache { return d.cacheState() },
 		Traffic:   d.traffic,
 	})
@@ -42,7 +44,12 @@ func (d *daemonState) observe(e cache.Event) {
 
 func (d *daemonState) status() web.Status {
 	gen := d.current.Load()
-	return web.Status{Backends: gen.stack.backends(), Upstreams: gen.stack.upstreams(), Cache: d.cacheState()}
+	return web.Status{
+		Backends:  gen.stack.backends(),
+		Upstreams: gen.stack.upstreams(),
+		Recursion: gen.stack.engine.metrics(),
+		Cache:     d.cacheState(),
+	}
 }
 
 func (d *daemonState) cacheState() web.Cache {
@@ -80,14 +87,23 @@ func (s *stack) parts() []web.Part {
 		}
 		parts = append(parts, p)
 	}
+	parts = append(parts, s.engine.parts(time.Now())...)
 	for _, f := range s.forwards {
-		p := web.Part{Name: "forward " + f.zone, Ready: f.Ready()}
+		p := web.Part{Name: s.forwardName(f.zone), Ready: f.Ready()}
 		if !p.Ready {
 			p.Reason = "no upstream server answers"
 		}
 		parts = append(parts, p)
 	}
 	return parts
+}
+
+// forwardName is what the upstream servers of a zone are there for.
+func (s *stack) forwardName(zone string) string {
+	if zone == "." && s.engine.cfg.mode == configs.ModeRecursive {
+		return "fallback ."
+	}
+	return "forward " + zone
 }
 
 func firstReason(endpoints []pool.Status) string {
