@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -518,5 +519,99 @@ func TestGoneClient(t *testing.T) {
 	close(held)
 	if a := mustAsk(t, r, "www.good.org.", "A"); data(a) != "192.0.2.1" {
 		t.Errorf("got %q", data(a))
+	}
+}
+
+// TestWhatIsOldIsAskedAgain: answers live as long as their TTL, and the TTL that is left is given.
+func TestWhatIsOldIsAskedAgain(t *testing.T) {
+	in := small(t)
+	now := time.Now()
+	var mu sync.Mutex
+	pass := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); now = now.Add(d) }
+	r := in.resolver(func(c *recursive.Config) {
+		c.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	})
+	mustAsk(t, r, "www.good.org.", "A")
+	in.forget()
+	pass(600 * time.Second)
+	a := mustAsk(t, r, "www.good.org.", "A")
+	if ttl := a.Answer[0].Header().Ttl; ttl < 2900 || ttl > 3000 || len(in.queries("")) != 0 {
+		t.Errorf("TTL %d after 600 s of 3600, queries %v", ttl, in.queries(""))
+	}
+	pass(time.Hour)
+	mustAsk(t, r, "www.good.org.", "A")
+	if len(in.queries("127.9.2.1")) == 0 {
+		t.Error("an expired answer was given")
+	}
+}
+
+// fixed answers all questions with one address.
+type fixed string
+
+func (f fixed) Resolve(_ context.Context, q resolver.Query) (*resolver.Answer, error) {
+	rr, err := dns.NewRR(q.Name + " 60 IN A " + string(f))
+	return &resolver.Answer{Answer: []dns.RR{rr}, Zone: "forward"}, err
+}
+
+func TestFallback(t *testing.T) {
+	in := small(t)
+	r := in.resolver(nil)
+	with := r.WithFallback(fixed("192.0.2.99"))
+	r.Check(t.Context())
+	if a := mustAsk(t, with, "www.good.org.", "A"); data(a) != "192.0.2.1" {
+		t.Errorf("while the root answers: %q", data(a))
+	}
+	blocked := in.resolver(func(c *recursive.Config) { c.Port = 1 })
+	blocked.Check(t.Context())
+	if a := mustAsk(t, blocked.WithFallback(fixed("192.0.2.99")), "www.good.org.", "A"); data(a) != "192.0.2.99" {
+		t.Errorf("while it does not: %q", data(a))
+	}
+}
+
+// TestServersElsewhere: hosts outside of a Delegation's zone are looked up where names are routed.
+func TestServersElsewhere(t *testing.T) {
+	in := small(t)
+	in.add("bob.eth.", "127.9.4.3", false, "@ NS ns.carol.eth.\nwww A 192.0.2.30\n")
+	r := in.resolver(func(c *recursive.Config) { c.Hosts = fixed("127.9.4.3") })
+	d := &resolver.Delegation{Zone: "bob.eth.", NS: []string{"ns.carol.eth."}}
+	a, err := r.ResolveAt(t.Context(), d, resolver.Query{Name: "www.bob.eth.", Type: dns.TypeA, Class: dns.ClassINET})
+	if err != nil || data(a) != "192.0.2.30" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// TestStub: a zone whose servers the configuration names is validated by the anchors that it is given.
+func TestStub(t *testing.T) {
+	in := small(t)
+	corp := in.add("corp.", "127.9.4.4", true, "@ NS ns\nns A 127.9.4.4\nwww A 192.0.2.40\n")
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.9.4.4"), in.port)
+	root := in.zones["."].signer.Key
+	for _, tt := range []struct {
+		trust    resolver.DelegationTrust
+		anchored bool
+		secure   bool
+		failed   bool
+	}{
+		{trust: resolver.ByDS},
+		{trust: resolver.ByOwnAnchors},
+		{trust: resolver.ByOwnAnchors, anchored: true, secure: true},
+		{trust: resolver.ByAnchors, anchored: true, secure: true},
+		{trust: resolver.ByAnchors, failed: true}, // the root proves that there is no corp.
+	} {
+		r := in.resolver(func(c *recursive.Config) {
+			anchors := new(dnssec.Anchors).With(".", dnssec.Trust{Keys: []*dns.DNSKEY{root}})
+			if tt.anchored {
+				anchors = anchors.With("corp.", dnssec.Trust{DS: []*dns.DS{dnssec.NewDS(corp.signer.Key, dns.SHA256)}})
+			}
+			c.Anchors = func() *dnssec.Anchors { return anchors }
+		})
+		d := &resolver.Delegation{Zone: "corp.", Servers: []netip.AddrPort{at}, Trust: tt.trust}
+		a, err := r.ResolveAt(t.Context(), d, resolver.Query{Name: "www.corp.", Type: dns.TypeA, Class: dns.ClassINET})
+		switch {
+		case tt.failed && err == nil:
+			t.Errorf("%+v: %+v", tt, a)
+		case !tt.failed && (err != nil || data(a) != "192.0.2.40" || a.AuthenticatedData != tt.secure):
+			t.Errorf("%+v: %+v, %v", tt, a, err)
+		}
 	}
 }
