@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -22,6 +23,8 @@ import (
 
 // Nothing of this package may run when all is over.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "8") // most of them wait most of the time
 	code := m.Run()
 	var stacks string
 	for range 150 {

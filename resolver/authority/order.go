@@ -38,6 +38,19 @@ type standing struct {
 	dice  uint32
 }
 
+func (st standing) compare(other standing) int {
+	switch {
+	case st.class != other.class:
+		return cmp.Compare(st.class, other.class)
+	case st.bad != other.bad:
+		return cmp.Compare(st.bad, other.bad)
+	case st.rtt != other.rtt:
+		return cmp.Compare(st.rtt, other.rtt)
+	default:
+		return cmp.Compare(st.dice, other.dice)
+	}
+}
+
 // Order returns the servers of a zone in the order in which to ask them, each once: the fast first, in
 // random order among those that are as good, now and then led by another that is to be measured; those
 // that were of no use lately last.
@@ -65,10 +78,7 @@ func (m *memory) order(zone string, servers []netip.AddrPort) (list []standing, 
 			list = append(list, m.standing(now, zone, addr))
 		}
 	}
-	slices.SortFunc(list, func(a, b standing) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.bad, b.bad), cmp.Compare(a.rtt, b.rtt),
-			cmp.Compare(a.dice, b.dice))
-	})
+	slices.SortFunc(list, standing.compare)
 	measured := count(list, known)
 	strange := list[measured : measured+count(list[measured:], unknown)]
 	alternate(strange)
