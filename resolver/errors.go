@@ -17,6 +17,9 @@ var (
 	ErrForged = errors.New("too many replies to something else")
 )
 
+// ErrBusy is the error of an Exchanger that has as much under way as it may have: no fault of the server.
+var ErrBusy = errors.New("too many connections or questions under way")
+
 // Error is a failure whose cause the client is told: an extended DNS error (RFC 8914) and an rcode.
 type Error struct {
 	Rcode int    // 0 is dns.RcodeServerFailure

@@ -178,7 +178,7 @@ func classify(err error) error {
 		return ErrTimeout
 	case errors.Is(err, context.Canceled), errors.Is(err, resolver.ErrCase), errors.Is(err, resolver.ErrForged):
 		return err
-	case isAny(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN):
+	case isAny(err, resolver.ErrBusy, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN):
 		return fmt.Errorf("%w: %w", errHere, err)
 	case isAny(err, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.EACCES, syscall.EPERM,
 		syscall.EINVAL, syscall.EHOSTDOWN), noRoute(err):

@@ -70,7 +70,12 @@ func (m *memory) order(zone string, servers []netip.AddrPort) (list []standing, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	for _, addr := range servers {
+	first := 0
+	if len(servers) > maxServers { // the list may be sorted, so that its beginning is one network's
+		first = m.rand.IntN(len(servers))
+	}
+	for i := range servers {
+		addr := servers[(first+i)%len(servers)]
 		if len(list) == maxServers {
 			break
 		}

@@ -63,6 +63,13 @@ func (c *conn) load() (int, bool) {
 	return len(c.pending) + c.claimed, c.err == nil && !c.retired
 }
 
+// idleSince returns when something last came; false when a question is under way.
+func (c *conn) idleSince() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastRead, len(c.pending)+c.claimed == 0
+}
+
 // claim announces a roundTrip.
 func (c *conn) claim() {
 	c.mu.Lock()

@@ -9,17 +9,19 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"dens/resolver"
 )
 
 var (
 	errClosed = errors.New("connection was closed")
 	errSilent = errors.New("connection is silent")
-	errBusy   = errors.New("too many connections or questions under way")
+	errBusy   = resolver.ErrBusy
 )
 
 const (
 	maxConns   = 4   // to one server
-	maxServers = 256 // with open connections
+	maxServers = 256 // with open connections; idle ones make room
 	spread     = 64  // questions on a connection from which on another one is opened
 	maxPending = 1024
 )
@@ -140,7 +142,7 @@ func (s *Stream) take(addr string, fresh bool) (*conn, *dialing, error) {
 	}
 	srv := s.servers[addr]
 	if srv == nil {
-		if len(s.servers) >= maxServers {
+		if len(s.servers) >= maxServers && !s.evict() {
 			return nil, nil, errBusy
 		}
 		srv = &server{}
@@ -163,6 +165,45 @@ func (s *Stream) take(addr string, fresh bool) (*conn, *dialing, error) {
 	default:
 		return nil, nil, errBusy
 	}
+}
+
+// evict forgets the server whose connections have been idle for longest, if there is one. Under
+// Stream.mu, so that nobody claims a place on them.
+func (s *Stream) evict() bool {
+	var oldest string
+	var since time.Time
+	for addr, srv := range s.servers {
+		if at, idle := srv.idleSince(); idle && (oldest == "" || at.Before(since)) {
+			oldest, since = addr, at
+		}
+	}
+	srv := s.servers[oldest]
+	if srv == nil {
+		return false
+	}
+	for _, c := range srv.conns {
+		c.closeIdle()
+	}
+	delete(s.servers, oldest)
+	return true
+}
+
+// idleSince returns when something last came from the server; false when a question or a connection is
+// under way. Under Stream.mu.
+func (srv *server) idleSince() (last time.Time, idle bool) {
+	if srv.dialing != nil {
+		return last, false
+	}
+	for _, c := range srv.conns {
+		at, ok := c.idleSince()
+		if !ok {
+			return last, false
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last, true
 }
 
 // pick returns the connection with the fewest questions, and how many these are; nil when none is open.
@@ -230,7 +271,7 @@ func (s *Stream) drop(addr string, srv *server, c *conn) {
 
 // forget removes a server without connections. Under Stream.mu.
 func (s *Stream) forget(addr string, srv *server) {
-	if len(srv.conns) == 0 && srv.dialing == nil {
+	if len(srv.conns) == 0 && srv.dialing == nil && s.servers[addr] == srv {
 		delete(s.servers, addr)
 	}
 }

@@ -5,14 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
 func stream(t testing.TB, cfg StreamConfig) *Stream {
@@ -275,6 +279,52 @@ func TestCloseEndsQuestions(t *testing.T) {
 		t.Error(err)
 	}
 	if err := trade(t.Context(), s, addr, "www.example.org."); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
+}
+
+// Connections to many servers make room for new ones when nothing is under way on them.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	real := rawTCP(t, func(c net.Conn, _ int) { echo(c) })
+	silent := rawTCP(t, func(c net.Conn, _ int) { io.Copy(io.Discard, c) })
+	s := stream(t, StreamConfig{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "10.9.") {
+			return dialAddress(ctx, network, silent)
+		}
+		return dialAddress(ctx, network, real)
+	}})
+	for i := range maxServers + 40 {
+		if err := trade(t.Context(), s, fmt.Sprintf("10.0.%d.%d:53", i>>8, i&255), "www.example.org."); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	held := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.servers)
+	}
+	if n := held(); n > maxServers {
+		t.Errorf("%d servers", n)
+	}
+	// Those that are in use do not.
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range maxServers {
+		wg.Go(func() { trade(ctx, s, fmt.Sprintf("10.9.%d.%d:53", i>>8, i&255), "www.example.org.") })
+	}
+	busy := func() bool {
+		err := trade(t.Context(), s, "10.1.1.1:53", "www.example.org.")
+		return errors.Is(err, resolver.ErrBusy)
+	}
+	for i := 0; !busy() && i < 200; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !busy() {
+		t.Error("no bound")
+	}
+	cancel()
+	wg.Wait()
+	if err := trade(t.Context(), s, "10.1.1.1:53", "www.example.org."); err != nil {
 		t.Error(err)
 	}
 }
