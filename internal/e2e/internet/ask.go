@@ -63,6 +63,10 @@ func (r *Resolver) Ask(ctx context.Context, q Question) Reply {
 		return reply
 	}
 	reply.Msg, reply.Rcode, reply.AD = m, dns.RcodeToString[m.Rcode], m.AuthenticatedData
+	if m.Rcode == dns.RcodeServerFailure {
+		// BIND shows the links of a loop. Nobody may use what comes with a failure.
+		reply.AD, m.Answer = false, nil
+	}
 	for _, rr := range m.Answer {
 		f := strings.Fields(strings.ToLower(rr.String()))
 		reply.Answer = append(reply.Answer, strings.Join(append(f[:1], f[3:]...), " "))

@@ -286,14 +286,14 @@ func (n *Internet) run(t testing.TB) {
 		if o.at.Is6() {
 			bits = 128
 		}
-		fmt.Fprintf(&batch, "address add %s/%d dev lo", o.at, bits)
+		fmt.Fprintf(&batch, "address replace %s/%d dev lo", o.at, bits)
 		if o.at.Is6() {
 			batch.WriteString(" nodad")
 		}
 		batch.WriteString("\n")
 	}
 	for _, s := range n.sites { // BIND listens at addresses of interfaces only
-		fmt.Fprintf(&batch, "address add %s/32 dev lo\n", s.backend)
+		fmt.Fprintf(&batch, "address replace %s/32 dev lo\n", s.backend)
 	}
 	bed.Run(t, bed.Tool(t, "ip"), "-batch", writeFile(t, t.TempDir(), "addresses", batch.String()))
 	for _, s := range n.sites {

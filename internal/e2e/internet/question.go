@@ -45,7 +45,7 @@ func (q Question) message() *dns.Msg {
 }
 
 const (
-	perZone    = 14 // questions of the template, of a zone
+	perZone    = 20 // questions of the template, of a zone
 	perSpecial = 2  // sets of flags that each other question is asked with
 )
 

@@ -99,11 +99,12 @@ func (n *Internet) StartBIND(t testing.TB) *Resolver {
 	recursion yes; dnssec-validation yes; allow-query { any; }; allow-recursion { any; };
 };
 controls { };
+%s
 trust-anchors {
 %s};
 zone "." { type hint; file %q; };
-`, dir, dir, addr.Port(), bindSource[0], bindSource[1], anchors.String(), n.Hints)
-	p := bed.Start(t, bed.Tool(t, "named"), "-g", "-n", "2", "-c", writeFile(t, dir, "named.conf", conf))
+`, dir, dir, addr.Port(), bindSource[0], bindSource[1], quietBIND, anchors.String(), n.Hints)
+	p := bed.Start(t, bed.Tool(t, "named"), "-f", "-n", "2", "-c", writeFile(t, dir, "named.conf", conf))
 	return n.started(t, &Resolver{Name: "bind", Address: addr.String(), Process: p, source: bindSource})
 }
 
@@ -120,7 +121,7 @@ func (n *Internet) StartDensWith(t testing.TB, hints string, more ...string) *Re
 	for _, line := range more {
 		config += "  " + line + "\n"
 	}
-	s := bed.Serve(t, config+"zones: []\n")
+	s := bed.Serve(t, config+"names: []\nchains: {}\n")
 	return &Resolver{Name: "dens", Address: s.DNS, Process: s.Process, Dens: s}
 }
 

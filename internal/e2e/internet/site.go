@@ -40,7 +40,7 @@ func (s *site) start(t testing.TB) {
 	}
 	switch s.program() {
 	case "bind":
-		s.ready = bed.Start(t, bed.Tool(t, "named"), "-g", "-n", "1", "-c", writeFile(t, dir, "named.conf", s.bindConfig(dir, files)))
+		s.ready = bed.Start(t, bed.Tool(t, "named"), "-f", "-n", "1", "-c", writeFile(t, dir, "named.conf", s.bindConfig(dir, files)))
 	case "nsd":
 		s.ready = bed.Start(t, bed.Tool(t, "nsd"), "-d", "-c", writeFile(t, dir, "nsd.conf", s.nsdConfig(dir, files)))
 	case "knot":
@@ -64,6 +64,9 @@ func (s *site) wait(t testing.TB) {
 	}
 }
 
+// quietBIND logs what goes wrong.
+const quietBIND = "logging { channel said { stderr; severity warning; }; category default { said; }; category lame-servers { null; }; category query-errors { null; }; };"
+
 func (s *site) bindConfig(dir string, files map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `options {
@@ -73,7 +76,8 @@ func (s *site) bindConfig(dir string, files map[string]string) string {
 	minimal-responses no-auth-recursive; check-names primary ignore; max-records-per-type 0; max-types-per-name 0;
 };
 controls { };
-`, dir, dir, s.backend)
+%s
+`, dir, dir, s.backend, quietBIND)
 	for _, origin := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(&b, "zone %q { type primary; file %q; check-integrity no; check-mx ignore; check-wildcard no; };\n", origin, files[origin])
 	}
