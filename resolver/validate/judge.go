@@ -221,26 +221,26 @@ func (j *judge) signed(set dnssec.RRset, p place, signer string) (dnssec.Verdict
 // unsigned judges what nobody signed: it is insecure when an insecure delegation leads to it that nobody
 // spoke of, since parent and child are on the same servers, and bogus when all of the way is secure.
 func (j *judge) unsigned(base place, owner, what string) (dnssec.Verdict, error) {
-	p, err := j.reach(base, owner)
+	p, err := j.sought(base, owner, func(place) bool { return false })
 	if err != nil || p.verdict.Status != dnssec.Secure {
 		return p.verdict, err
 	}
 	return bogus(dns.ExtendedErrorCodeRRSIGsMissing, "no signature for %s in the signed zone %s", what, p.zone), nil
 }
 
-// zone walks to the zone that signed something. That it is no zone is not believed of memory that may be
-// older than the zone.
+// zone walks to the zone that signed something.
 func (j *judge) zone(base place, signer string) (place, error) {
-	p, err := j.reach(base, signer)
-	if err != nil || p.verdict.Status != dnssec.Secure || p.zone == signer {
+	return j.sought(base, signer, func(p place) bool { return p.zone == signer })
+}
+
+// sought walks to name. A secure place that is not what was looked for is not believed of memory, which
+// may be older than a new zone, but asked for again.
+func (j *judge) sought(base place, name string, found func(place) bool) (place, error) {
+	p, err := j.reach(base, name)
+	if err != nil || p.verdict.Status != dnssec.Secure || found(p) || !j.c.memory.forgetNoCuts(p, name, j.now) {
 		return p, err
 	}
-	id := cutID{p.digest, signer}
-	if f, ok := j.c.memory.cut(id, j.now); ok && f.NoCut() && j.now.Sub(f.since) > minKept {
-		j.c.memory.forget(id)
-		return j.reach(p, signer)
-	}
-	return p, nil
+	return j.reach(p, name)
 }
 
 // signers returns the zones that are said to have signed some of the sets and that may have: at or above

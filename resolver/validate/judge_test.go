@@ -37,6 +37,7 @@ x.ent A 192.0.2.4
 dn DNAME target
 a.target A 192.0.2.6
 far DNAME signed.com.
+*.wfar CNAME any.wc.n3.org.
 *.deep.w TXT deep
 `},
 		spec{name: "sub.good.org.", text: "www A 192.0.2.1\n"},
@@ -355,6 +356,7 @@ func TestValidateMixed(t *testing.T) {
 		{"alias.island.org.", dnssec.Insecure},
 		{"www.far.good.org.", dnssec.Secure},
 		{"nothing.far.good.org.", dnssec.Secure},
+		{"any.wfar.good.org.", dnssec.Secure}, // wildcards of two zones, with the proofs of both
 		{"tobogus.good.org.", dnssec.Bogus},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,7 @@ const (
 	minKept    = 5 * time.Second  // the chain of one question is not fetched twice, whatever the TTLs say
 	maxKept    = 24 * time.Hour   // keys and DS
 	maxDenied  = time.Hour        // that there is no DS: who begins to sign wants it seen
+	doubted    = 30 * time.Second // that a name is no cut is asked again after that when it makes data bogus
 	minFailure = 5 * time.Second  // doubles with each failure in a row
 	maxFailure = 60 * time.Second // RFC 9520 section 3.2 allows 5 minutes
 )
@@ -120,7 +121,20 @@ func (m *memory) putCut(id cutID, f *finding, now time.Time) {
 	m.cuts.Add(id, f)
 }
 
-func (m *memory) forget(id cutID) { m.cuts.Remove(id) }
+// forgetNoCuts forgets what is known of names between the zone p and name, name included, to be no cuts,
+// unless it is new. It reports whether there was any.
+func (m *memory) forgetNoCuts(p place, name string, now time.Time) bool {
+	any := false
+	for at := p.zone; at != name; {
+		at = child(at, name)
+		id := cutID{p.digest, at}
+		if f, ok := m.cut(id, now); ok && f.NoCut() && now.Sub(f.since) >= doubted {
+			m.cuts.Remove(id)
+			any = true
+		}
+	}
+	return any
+}
 
 // digestTrust identifies a Trust for a zone.
 func digestTrust(zone string, t dnssec.Trust) digest {

@@ -111,7 +111,7 @@ func TestNeverSecureWhenAltered(t *testing.T) {
 					r.Answer, r.Ns = slices.Clone(truth.Answer), slices.Clone(truth.Ns)
 					return *sections(r)[s]
 				}
-				for range 12 {
+				for range 8 {
 					section := reset()
 					if rr := flip(section[i], chance); rr != nil {
 						section[i] = rr

@@ -221,6 +221,13 @@ func TestResolverErrors(t *testing.T) {
 	if v := forwardTo(&server{w: internet(t)}).Probe(context.Background()); v.Status != dnssec.Secure {
 		t.Errorf("probe: %v", v)
 	}
+	builtIn := NewResolver(ResolverConfig{Upstream: s.w})
+	if v := builtIn.Probe(context.Background()); v.Status != dnssec.Bogus || !strings.Contains(v.Text, "20326") {
+		t.Errorf("probe with the built-in anchors: %v", v)
+	}
+	if got := builtIn.Chain().Stats(); got.DNSKEY == 0 || got.DS != 0 {
+		t.Errorf("%+v", got)
+	}
 }
 
 // An upstream that stops at an alias: the Router goes on at Target.

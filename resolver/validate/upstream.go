@@ -41,7 +41,10 @@ func (u *upstream) Fetch(ctx context.Context, name string, rrtype uint16, _ []ne
 
 func (u *upstream) fetch(ctx context.Context, name string, rrtype uint16) (*Response, error) {
 	q := resolver.Query{Name: name, Type: rrtype, Class: dns.ClassINET, DO: true, CD: true}
-	anchored := rrtype == dns.TypeDNSKEY && slices.Contains(u.anchors().Zones(), name)
+	anchored := false
+	if a := u.anchors(); rrtype == dns.TypeDNSKEY && a != nil {
+		anchored = slices.Contains(a.Zones(), name)
+	}
 	for range maxTries {
 		a, err := u.resolver.Resolve(ctx, q)
 		if err != nil {
