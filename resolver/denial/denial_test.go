@@ -3,9 +3,7 @@ package denial
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -49,100 +47,6 @@ func ask(t *testing.T, c *Cache, questions []asked) {
 		if got != q.want {
 			t.Errorf("%s %s: %q, want %q", q.name, dns.Type(q.rrtype), got, q.want)
 		}
-	}
-}
-
-// The negative responses of RFC 4035 appendix B, and what follows from each.
-func TestRFC4035Responses(t *testing.T) {
-	const (
-		apex = "example. 3600 IN NSEC a.example. NS SOA MX RRSIG NSEC DNSKEY\n"
-		b    = "b.example. 3600 IN NSEC ns1.example. NS RRSIG NSEC\n"
-		ns1  = "ns1.example. 3600 IN NSEC ns2.example. A RRSIG NSEC\n"
-		xyw  = "x.y.w.example. 3600 IN NSEC xx.example. MX RRSIG NSEC\n"
-		star = "*.w.example. 3600 IN NSEC x.w.example. MX RRSIG NSEC\n"
-	)
-	tests := []struct {
-		name, records string
-		questions     []asked
-	}{
-		{"B.2 name error", b + apex, []asked{
-			{"ml.example.", dns.TypeA, "NXDOMAIN"}, {"ml.example.", dns.TypeDS, "NXDOMAIN"}, {"c.example.", dns.TypeA, "NXDOMAIN"},
-			{"a.b.c.d.example.", dns.TypeTXT, "NXDOMAIN"}, {"ML.Example.", dns.TypeA, "NXDOMAIN"}, {"b.example.", dns.TypeA, ""},
-			{"ns1.b.example.", dns.TypeA, ""}, {"b.example.", dns.TypeDS, "NOERROR"}, {"b.example.", dns.TypeNS, ""},
-			{"ns1.example.", dns.TypeA, ""}, {"xy.example.", dns.TypeA, ""}, {"a.example.", dns.TypeA, ""},
-			{"*.example.", dns.TypeA, "NXDOMAIN"}, {"example.", dns.TypeTXT, "NOERROR"}, {"example.", dns.TypeMX, ""},
-			{"example.", dns.TypeDS, ""}, {"example.", dns.TypeANY, ""}, {"other.", dns.TypeA, ""}, {".", dns.TypeA, ""},
-		}},
-		{"B.3 no data", ns1, []asked{
-			{"ns1.example.", dns.TypeMX, "NOERROR"}, {"ns1.example.", dns.TypeAAAA, "NOERROR"}, {"ns1.example.", dns.TypeDS, "NOERROR"},
-			{"ns1.example.", dns.TypeA, ""}, {"ns15.example.", dns.TypeA, ""}, // no word about the wildcard
-		}},
-		{"B.7 wildcard no data", xyw + star, []asked{
-			{"a.z.w.example.", dns.TypeAAAA, "NOERROR"}, {"b.z.w.example.", dns.TypeTXT, "NOERROR"}, {"z.w.example.", dns.TypeDS, "NOERROR"},
-			{"a.z.w.example.", dns.TypeMX, ""}, {"z.w.example.", dns.TypeMX, ""}, {"a.w.example.", dns.TypeA, "NOERROR"},
-			{"y.w.example.", dns.TypeA, ""}, {"w.example.", dns.TypeA, ""}, {"*.w.example.", dns.TypeA, "NOERROR"},
-			{"xb.example.", dns.TypeA, ""},
-		}},
-		{"an empty non-terminal", "ns2.example. 3600 IN NSEC *.w.example. A RRSIG NSEC\n" + star, []asked{
-			{"w.example.", dns.TypeA, "NOERROR"}, {"w.example.", dns.TypeANY, "NOERROR"}, {"v.example.", dns.TypeA, ""},
-		}},
-		{"B.8 DS at the child's apex", apex, []asked{{"example.", dns.TypeDS, ""}, {"example.", dns.TypeA, "NOERROR"}}},
-		{"a compact denial (RFC 9824)", `n.example. 300 IN NSEC \000.n.example. RRSIG NSEC TYPE128` + "\n" + apex, []asked{
-			{"n.example.", dns.TypeA, "NOERROR"}, {"n.example.", dns.TypeANY, "NOERROR"}, {"a.n.example.", dns.TypeA, ""},
-			{`\000.n.example.`, dns.TypeA, ""}, {"o.example.", dns.TypeA, ""}, {"m.example.", dns.TypeA, ""},
-		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := newCache(t, Config{})
-			c.Add("example.", sets(t, "example.", soaText("example.")+tt.records))
-			ask(t, c, tt.questions)
-		})
-	}
-}
-
-// The records of RFC 5155 appendix B. The zone there opts out, so its spans deny nothing for sure; the same
-// chain without opt-out does.
-func TestRFC5155Responses(t *testing.T) {
-	const (
-		soa  = "example. 3600 IN SOA ns1.example. bugs.x.w.example. 1 3600 300 3600000 3600\n"
-		apex = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.example. 3600 NSEC3 1 1 12 aabbccdd 2t7b4g4vsa5smi47k61mv5bv1a22bojr NS SOA MX RRSIG DNSKEY NSEC3PARAM\n"
-		ns1  = "2t7b4g4vsa5smi47k61mv5bv1a22bojr.example. 3600 NSEC3 1 1 12 aabbccdd 2vptu5timamqttgl4luu9kg21e0aor3s A RRSIG\n"
-		a    = "35mthgpgcu1qg68fab165klnsnk3dpvl.example. 3600 NSEC3 1 1 12 aabbccdd b4um86eghhds6nea196smvmlo4ors995 NS DS RRSIG\n"
-		xw   = "b4um86eghhds6nea196smvmlo4ors995.example. 3600 NSEC3 1 1 12 aabbccdd gjeqe526plbf1g8mklp59enfd789njgi MX RRSIG\n"
-		yw   = "ji6neoaepv8b5o6k4ev33abha8ht9fgc.example. 3600 NSEC3 1 1 12 aabbccdd k8udemvp1j2f7eg6jebps17vp3n8i58h\n"
-		w    = "k8udemvp1j2f7eg6jebps17vp3n8i58h.example. 3600 NSEC3 1 1 12 aabbccdd kohar7mbb8dc2ce8a9qvl8hon4k53uhi\n"
-		ns2  = "q04jkcevqvmu85r014c7dkba38o0ji5r.example. 3600 NSEC3 1 1 12 aabbccdd r53bq7cc2uvmubfu5ocmm6pers9tk9en A RRSIG\n"
-		star = "r53bq7cc2uvmubfu5ocmm6pers9tk9en.example. 3600 NSEC3 1 1 12 aabbccdd t644ebqk9bibcna874givr6joj62mlhv MX RRSIG\n"
-	)
-	tests := []struct {
-		name, records string
-		questions     []asked // NXDOMAIN and the no data of the wildcard only without opt-out
-		spans         int     // how many of questions need a span
-	}{
-		{"B.1 name error", apex + xw + a, []asked{
-			{"a.c.x.w.example.", dns.TypeA, "NXDOMAIN"}, {"b.a.c.x.w.example.", dns.TypeA, "NXDOMAIN"}, {"c.x.w.example.", dns.TypeMX, "NXDOMAIN"},
-			{"c.example.", dns.TypeDS, ""}, {"x.w.example.", dns.TypeA, "NOERROR"}, {"x.w.example.", dns.TypeMX, ""},
-			{"a.example.", dns.TypeDS, ""}, {"a.example.", dns.TypeA, ""}, {"b.a.example.", dns.TypeA, ""}, {"example.", dns.TypeDS, ""},
-		}, 3},
-		{"B.2 no data", ns1, []asked{{"ns1.example.", dns.TypeMX, "NOERROR"}, {"ns1.example.", dns.TypeTXT, "NOERROR"}, {"ns1.example.", dns.TypeA, ""}}, 0},
-		{"B.2.1 empty non-terminal", yw, []asked{{"y.w.example.", dns.TypeA, "NOERROR"}, {"z.y.w.example.", dns.TypeA, ""}}, 0},
-		{"B.5 wildcard no data", apex + w + ns2 + star, []asked{
-			{"a.z.w.example.", dns.TypeAAAA, "NOERROR"}, {"b.z.w.example.", dns.TypeTXT, "NOERROR"}, {"a.z.w.example.", dns.TypeMX, ""},
-		}, 2},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := newCache(t, Config{})
-			c.Add("example.", sets(t, "example.", soa+strings.ReplaceAll(tt.records, " 1 1 12 ", " 1 0 12 ")))
-			ask(t, c, tt.questions)
-			c = newCache(t, Config{})
-			c.Add("example.", sets(t, "example.", soa+tt.records))
-			for i := range tt.spans {
-				tt.questions[i].want = ""
-			}
-			ask(t, c, tt.questions)
-		})
 	}
 }
 
@@ -248,88 +152,6 @@ func TestRefusedNSEC3(t *testing.T) {
 	}
 }
 
-// The least of all times counts, and counts down (RFC 8198 section 5.4, RFC 9077, RFC 4035 section 5.3.3).
-func TestTTL(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(s []dnssec.RRset)
-		want   int
-	}{
-		{"NSEC", func(s []dnssec.RRset) { s[2].RRs[0].Header().Ttl = 100 }, 100},
-		{"SOA", func(s []dnssec.RRset) { s[0].RRs[0].Header().Ttl = 101 }, 101},
-		{"minimum", func(s []dnssec.RRset) { s[0].RRs[0].(*dns.SOA).Minttl = 102 }, 102},
-		{"original TTL", func(s []dnssec.RRset) { s[1].Sigs[0].OrigTtl = 103 }, 103},
-		{"signature's TTL", func(s []dnssec.RRset) { s[0].Sigs[0].Hdr.Ttl = 104 }, 104},
-		{"expiration", func(s []dnssec.RRset) { s[1].Sigs[0].Expiration = uint32(epoch.Unix()) + 105 }, 105},
-		{"limit", func([]dnssec.RRset) {}, 1000},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			all := sets(t, "example.", "example. 86400 SOA ns. host. 1 2 3 4 86400\n"+
-				"m.example. 86400 NSEC z.example. A\nexample. 86400 NSEC m.example. NS SOA")
-			tt.change(all)
-			now := epoch
-			c := newCache(t, Config{MaxTTL: 1000 * time.Second, Now: func() time.Time { return now }})
-			c.Add("example.", all)
-			for _, passed := range []int{0, 99} {
-				now = epoch.Add(time.Duration(passed) * time.Second)
-				a, ok := c.Lookup("n.example.", dns.TypeA)
-				want := time.Duration(tt.want-passed) * time.Second
-				if !ok || a.TTL != want {
-					t.Fatalf("after %d s: %v, %v, want %v", passed, ok, a.TTL, want)
-				}
-				for _, rr := range a.Ns {
-					if rr.Header().Ttl != uint32(want/time.Second) {
-						t.Errorf("after %d s: %v", passed, rr)
-					}
-				}
-			}
-			now = epoch.Add(time.Duration(tt.want)*time.Second - time.Second/2)
-			ask(t, c, []asked{{"n.example.", dns.TypeA, ""}})
-		})
-	}
-}
-
-// What comes without an SOA, as in a referral, is bound by the SOA that is known, while that is.
-func TestWithoutSOA(t *testing.T) {
-	now := epoch
-	c := newCache(t, Config{Now: func() time.Time { return now }})
-	c.Add("example.", sets(t, "example.", soaText("example.")+"example. 3600 NSEC c.example. NS SOA"))
-	now = now.Add(400 * time.Second)
-	c.Add("example.", sets(t, "example.", "c.example. 3600 NSEC f.example. NS"))
-	ask(t, c, []asked{{"c.example.", dns.TypeDS, "NOERROR"}})
-	if a, _ := c.Lookup("d.example.", dns.TypeA); a.TTL != 200*time.Second {
-		t.Errorf("TTL %v", a.TTL)
-	}
-	now = now.Add(200 * time.Second)
-	ask(t, c, []asked{{"c.example.", dns.TypeDS, ""}})
-	c.Add("example.", sets(t, "example.", "c.example. 3600 NSEC f.example. NS"))
-	c.Add("example.", sets(t, "example.", soaText("example.")))
-	ask(t, c, []asked{{"c.example.", dns.TypeDS, ""}})
-	c.Add("example.", sets(t, "example.", soaText("example.")+"m.example. 3600 NSEC p.example. A"))
-	ask(t, c, []asked{{"c.example.", dns.TypeDS, "NOERROR"}, {"m.example.", dns.TypeTXT, "NOERROR"}})
-}
-
-// An expired zone does not stand before the one above it, and goes in time.
-func TestExpiry(t *testing.T) {
-	now := epoch
-	c := newCache(t, Config{Now: func() time.Time { return now }})
-	c.Add("a.example.", sets(t, "a.example.", soaText("a.example.")+"a.example. 60 NSEC z.a.example. NS SOA"))
-	c.Add("b.example.", sets(t, "b.example.", soaText("b.example.")+"b.example. 60 NSEC z.b.example. NS SOA\nz.b.example. 600 NSEC b.example. A"))
-	now = now.Add(599 * time.Second)
-	c.Add("example.", sets(t, "example.", soaText("example.")+"example. 600 NSEC 0.example. NS SOA\n0.example. 600 NSEC example. A"))
-	if got := c.Stats(); got.Zones != 3 || got.Records != 3 {
-		t.Errorf("after a sweep %+v", got)
-	}
-	now = now.Add(2 * time.Second)
-	ask(t, c, []asked{{"y.a.example.", dns.TypeA, "NXDOMAIN"}, {"y.example.", dns.TypeA, "NXDOMAIN"}})
-	now = now.Add(sweepEvery)
-	c.Add("example.", sets(t, "example.", soaText("example.")+"example. 600 NSEC 0.example. NS SOA"))
-	if got := c.Stats(); got.Zones != 1 || got.Records != 2 {
-		t.Errorf("after the next %+v", got)
-	}
-}
-
 // A zone keeps one chain: new NSEC3 parameters, or another kind of denial, put an end to the old one.
 func TestOneChain(t *testing.T) {
 	m := newModel("example.", map[string][]uint16{
@@ -358,62 +180,6 @@ func TestOneChain(t *testing.T) {
 	}
 }
 
-// Records and zones are bounded; what is of use stays.
-func TestBounds(t *testing.T) {
-	tick := epoch
-	c := newCache(t, Config{Zones: 4, Records: 40, ZoneRecords: 20, Now: func() time.Time {
-		tick = tick.Add(time.Millisecond)
-		return tick
-	}})
-	c.Add("big.", sets(t, "big.", soaText("big.")+"big. 600 NSEC 000.big. NS SOA\nz.big. 600 NSEC big. A"))
-	for i := range 200 {
-		c.Add("big.", sets(t, "big.", soaText("big.")+fmt.Sprintf("%03d.big. 600 NSEC %03d.big. A", i, i+1)))
-		ask(t, c, []asked{{"zz.big.", dns.TypeA, "NXDOMAIN"}})
-	}
-	if got := c.Stats(); got.Records != 20 || got.Evicted != 182 {
-		t.Errorf("one zone: %+v", got)
-	}
-	for i := range 50 {
-		zone := fmt.Sprintf("%02d.", i)
-		c.Add(zone, sets(t, zone, soaText(zone)+fmt.Sprintf("%[1]s 600 NSEC a.%[1]s NS SOA\na.%[1]s 600 NSEC b.%[1]s A", zone)))
-		ask(t, c, []asked{{"zz.big.", dns.TypeA, "NXDOMAIN"}})
-	}
-	if got := c.Stats(); got.Zones != 4 || got.Records != 26 {
-		t.Errorf("many zones: %+v", got)
-	}
-	for _, zone := range []string{"x.", "y."} {
-		for i := range 30 {
-			c.Add(zone, sets(t, zone, soaText(zone)+fmt.Sprintf("%03d.%s 600 NSEC %03d.%s A", i, zone, i+1, zone)))
-		}
-	}
-	if got := c.Stats(); got.Records > 40 || got.Records < 20 {
-		t.Errorf("three great zones: %+v", got)
-	}
-	ask(t, c, []asked{{"001.y.", dns.TypeA, ""}, {"029.y.", dns.TypeMX, "NOERROR"}})
-}
-
-// A Lookup hashes no more than it may: names with many labels are left to the servers, unless the label next
-// to the closest encloser settles it.
-func TestHashBound(t *testing.T) {
-	deep := "z." + strings.Repeat("y.", 10) + "example."
-	m := newModel("example.", map[string][]uint16{"example.": {dns.TypeNS, dns.TypeSOA}, deep: {dns.TypeA}})
-	for _, tt := range []struct {
-		hashes   int
-		question asked
-	}{
-		{3, asked{strings.Repeat("x.", 100) + "example.", dns.TypeA, "NXDOMAIN"}},
-		{2, asked{strings.Repeat("x.", 100) + "example.", dns.TypeA, ""}},
-		{3, asked{"x.example.", dns.TypeA, "NXDOMAIN"}},
-		{1, asked{deep, dns.TypeMX, "NOERROR"}},
-		{13, asked{"a.b." + deep, dns.TypeA, ""}},
-		{14, asked{"a.b." + deep, dns.TypeA, "NXDOMAIN"}},
-	} {
-		c := newCache(t, Config{Hashes: tt.hashes})
-		c.Add("example.", append(m.chain(kinds[1]), m.soa()))
-		ask(t, c, []asked{tt.question})
-	}
-}
-
 func TestOddQuestions(t *testing.T) {
 	c := newCache(t, Config{})
 	c.Add("example", sets(t, "example.", soaText("example.")+"example. 600 NSEC example. NS SOA"))
@@ -432,31 +198,54 @@ func TestOddQuestions(t *testing.T) {
 	ask(t, c, []asked{{"a.example.", dns.TypeA, "NXDOMAIN"}})
 }
 
-// Everything at once, for the race detector; the count of records stays right.
-func TestConcurrent(t *testing.T) {
-	c := newCache(t, Config{Zones: 4, Records: 40, ZoneRecords: 10})
-	var wg sync.WaitGroup
-	for worker := range 4 {
-		wg.Go(func() {
-			for i := range 300 {
-				zone := fmt.Sprintf("%d.", (i+worker)%6)
-				c.Add(zone, sets(t, zone, soaText(zone)+fmt.Sprintf("%[1]s 600 NSEC %02[2]d.%[1]s NS SOA\n%02[2]d.%[1]s 600 NSEC %[1]s A", zone, i%50)))
-				if a, ok := c.Lookup("zz."+zone, dns.TypeA); ok && (a.Rcode != dns.RcodeNameError || a.Zone != zone) {
-					t.Errorf("%+v", a)
-				}
-				if i%50 == 0 {
-					c.Flush(zone)
-				}
-				c.Stats()
+// New records push out those that they contradict, on either side.
+func TestContradiction(t *testing.T) {
+	for _, tt := range []struct {
+		name, old, young string
+		records          int
+		questions        []asked
+	}{
+		{"a new name", "example. 60 NSEC x.example. NS SOA", "c.example. 60 NSEC x.example. A", 1,
+			[]asked{{"b.example.", dns.TypeA, ""}, {"example.", dns.TypeMX, ""}, {"c.example.", dns.TypeMX, "NOERROR"}}},
+		{"a name that is gone", "c.example. 60 NSEC d.example. A\nd.example. 60 NSEC e.example. A\nx.example. 60 NSEC example. A", "example. 60 NSEC x.example. NS SOA", 2,
+			[]asked{{"c.example.", dns.TypeMX, "NXDOMAIN"}, {"d.example.", dns.TypeMX, "NXDOMAIN"}, {"xx.example.", dns.TypeA, "NXDOMAIN"}}},
+		{"the last name", "b.example. 60 NSEC example. A\nc.example. 60 NSEC d.example. A", "example. 60 NSEC example. NS SOA", 1,
+			[]asked{{"c.example.", dns.TypeMX, "NXDOMAIN"}}},
+		{"a new last name", "example. 60 NSEC b.example. NS SOA\nb.example. 60 NSEC example. A", "d.example. 60 NSEC example. A", 2,
+			[]asked{{"c.example.", dns.TypeMX, ""}, {"e.example.", dns.TypeMX, "NXDOMAIN"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCache(t, Config{})
+			for _, text := range []string{tt.old, tt.young} {
+				c.Add("example.", sets(t, "example.", soaText("example.")+text))
 			}
+			if got := c.Stats().Records; got != tt.records {
+				t.Errorf("%d records, want %d", got, tt.records)
+			}
+			ask(t, c, tt.questions)
 		})
 	}
-	wg.Wait()
-	held := 0
-	for _, z := range c.zones {
-		held += len(z.chain.records)
-	}
-	if got := c.Stats(); got.Records != held || got.Records > 40 || got.Zones > 4 {
-		t.Errorf("%d records held, %+v", held, got)
+}
+
+// A zone that opts out here and there: neither the name's span nor the wildcard's may.
+func TestOptOutInPart(t *testing.T) {
+	m := newModel("example.", map[string][]uint16{"example.": {dns.TypeNS, dns.TypeSOA}, "a.example.": {dns.TypeA}})
+	k := kinds[1]
+	for flags := range uint8(4) {
+		chain := m.chain(k)
+		star := k.about(chain, "*.example.").RRs[0].(*dns.NSEC3)
+		x, name := star, ""
+		for i := 0; x == star; i++ { // two spans are half of all each, more or less
+			name = fmt.Sprintf("%d.example.", i)
+			x = k.about(chain, name).RRs[0].(*dns.NSEC3)
+		}
+		x.Flags, star.Flags = flags&1, flags>>1
+		c := newCache(t, Config{})
+		c.Add("example.", append(chain, m.soa()))
+		want := ""
+		if flags == 0 {
+			want = "NXDOMAIN"
+		}
+		ask(t, c, []asked{{name, dns.TypeA, want}, {"a.example.", dns.TypeMX, "NOERROR"}})
 	}
 }
