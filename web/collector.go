@@ -135,7 +135,7 @@ func (c *stateCollector) recursion(ch chan<- prometheus.Metric) {
 	}
 	c.gauge(ch, "recursive_servers", float64(r.Servers))
 	type series struct{ zone, state string }
-	keys := make(map[series]int)
+	keys := map[series]int{{".", "Valid"}: 0} // none is worth a warning, and so a series
 	for _, a := range r.Anchors {
 		keys[series{a.Zone, a.State}]++
 	}

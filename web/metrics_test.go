@@ -190,6 +190,17 @@ func TestStateMetrics(t *testing.T) {
 	}
 }
 
+// TestNoAnchors: that there is no trust anchor shows, too.
+func TestNoAnchors(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	if _, err := NewMetrics(reg, "1", Sources{Recursion: func() Recursion { return Recursion{} }}); err != nil {
+		t.Fatal(err)
+	}
+	if got := value(t, scrape(t, reg), "dens_trust_anchor_keys", "zone", ".", "state", "Valid"); got != 0 {
+		t.Errorf("%v keys", got)
+	}
+}
+
 func TestObserveAllocatesNothing(t *testing.T) {
 	m, err := NewMetrics(prometheus.NewRegistry(), "1", Sources{})
 	if err != nil {

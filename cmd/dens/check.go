@@ -52,6 +52,7 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 		return false, err
 	}
 	defer s.close()
+	s.findOut(ctx, cfg)
 	backends, upstreams := make([][]backendReport, len(s.chains)), make([][]upstreamReport, len(s.forwards))
 	var wg sync.WaitGroup
 	for i, c := range s.chains {

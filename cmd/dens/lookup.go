@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -193,7 +194,9 @@ func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var once sync.Once
 	return func(ctx context.Context, req []byte) (asked, error) {
+		once.Do(func() { st.findOut(ctx, cfg) })
 		entry, err := st.source.Reply(ctx, req)
 		if err != nil {
 			return asked{}, err

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -78,10 +77,10 @@ func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) 
 	}
 	var err error
 	if s.engine, err = newEngine(cfg, learned, onlooker, log); err != nil {
-		return nil, hideIn(err, cfg.Resolve.RootHints, cfg.Resolve.TrustAnchor, cfg.Resolve.AnchorState, cfg.Resolve.LocalRoot.File)
+		return nil, err
 	}
 	s.closers = append(s.closers, s.engine.release)
-	if err := s.build(cfg); err != nil {
+	if err := s.build(cfg, onlooker); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -100,20 +99,6 @@ func (s *stack) takeOver() {
 	s.engine.upstream.set(s.upstream)
 }
 
-// hideIn shows paths in an error as the configuration has them, without what variables held.
-func hideIn(err error, paths ...configs.Secret) error {
-	text := err.Error()
-	for _, p := range paths {
-		if p.Reveal() != p.String() {
-			text = strings.ReplaceAll(text, p.Reveal(), p.String())
-		}
-	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
-}
-
 // close ends all connections. Queries under way fail: let them end first.
 func (s *stack) close() {
 	for _, c := range slices.Backward(s.closers) {
@@ -122,7 +107,7 @@ func (s *stack) close() {
 	s.closers = nil
 }
 
-func (s *stack) build(cfg *configs.Config) error {
+func (s *stack) build(cfg *configs.Config, onlooker bool) error {
 	bootstrap, err := s.bootstrap(cfg)
 	if err != nil {
 		return err
@@ -139,7 +124,7 @@ func (s *stack) build(cfg *configs.Config) error {
 	// the backends to find the backends.
 	hosts := bootstrap
 	if _, ok := routes["."]; ok {
-		if hosts, err = newRouter(routes); err != nil {
+		if hosts, err = s.hosts(cfg, routes, onlooker); err != nil {
 			return err
 		}
 	}
@@ -165,6 +150,29 @@ func (s *stack) build(cfg *configs.Config) error {
 		Log:         s.log,
 	})
 	return nil
+}
+
+// hosts returns who finds the hosts of backends and gateways. An onlooker's look-ups show what it takes to
+// answer a question: what the backends' hosts have taught one engine is not to be known to the other.
+func (s *stack) hosts(cfg *configs.Config, routes map[string]resolver.Route, onlooker bool) (resolver.Resolver, error) {
+	if onlooker && cfg.Resolve.Mode == configs.ModeRecursive && len(cfg.Resolve.Fallback) == 0 {
+		own, err := newEngine(cfg, nil, true, s.log)
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, own.release)
+		routes = maps.Clone(routes)
+		routes["."] = resolver.Route{Zone: ".", Kind: recursive.Kind, Resolver: own.Resolver}
+	}
+	return newRouter(routes)
+}
+
+// findOut has an onlooker know whether the fallback servers are needed: nothing of its engine runs in
+// the background, where that would be noticed.
+func (s *stack) findOut(ctx context.Context, cfg *configs.Config) {
+	if cfg.Resolve.Mode == configs.ModeRecursive && len(cfg.Resolve.Fallback) > 0 {
+		s.engine.Check(ctx)
+	}
 }
 
 // mayBePrivate lists the zones whose names may have private addresses: those that are named for it,
