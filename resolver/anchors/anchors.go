@@ -28,7 +28,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"dens/dnssec"
 )
@@ -93,6 +96,9 @@ func Load(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	configured, err := readAnchors(cfg.File)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkUsable(cfg, configured); err != nil {
 		return nil, err
 	}
 	var old []point
@@ -173,4 +179,20 @@ func readAnchors(path string) (*dnssec.Anchors, error) {
 		all = all.With(zone, trust)
 	}
 	return all, nil
+}
+
+// checkUsable refuses anchors of a zone that are all of unknown kinds: they would not protect the zone but
+// make all of it insecure (RFC 4035 section 5.2).
+func checkUsable(cfg Config, all *dnssec.Anchors) error {
+	v := cfg.Validator
+	for _, zone := range all.Zones() {
+		_, trust, _ := all.For(zone)
+		if slices.ContainsFunc(trust.Keys, func(k *dns.DNSKEY) bool { return v.Algorithm(k.Algorithm) }) ||
+			slices.ContainsFunc(trust.DS, func(ds *dns.DS) bool { return v.Algorithm(ds.Algorithm) && v.Digest(ds.DigestType) }) {
+			continue
+		}
+		return fmt.Errorf("trust anchor file %s: no anchor of %s is of an algorithm and digest type that is supported; "+
+			"expected algorithm 8, 10, 13, 14, 15 or 16, and for DS digest type 2 or 4", cfg.File, zone)
+	}
+	return nil
 }

@@ -170,6 +170,16 @@ func TestPending(t *testing.T) {
 		w.pass(1)
 		w.want(good, Valid)
 	})
+	t.Run("a key that cannot verify anything", func(t *testing.T) {
+		odd := *good.Key
+		odd.Algorithm = 200
+		w := newWorld(t, old)
+		w.publish(signers(old, &dnssec.Signer{Key: &odd}), signers(old))
+		w.pass(40)
+		if got := w.stateOf(&dnssec.Signer{Key: &odd}); got != 0 {
+			t.Fatalf("it is %v", got)
+		}
+	})
 	t.Run("only so many", func(t *testing.T) {
 		w := newWorld(t, old)
 		many := signers(old)

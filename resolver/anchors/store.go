@@ -117,7 +117,7 @@ func (s *Store) observe(p point, set dnssec.RRset, now time.Time) (point, []chan
 		ttl:  time.Duration(keys.Sig.OrigTtl) * time.Second,
 		left: time.Duration(keys.Sig.Expiration-uint32(now.Unix())) * time.Second, // serial; validated: not negative
 	}
-	p, more := p.advance(dnskeys(set), now, max(s.cfg.AddHoldDown, times.ttl), s.cfg.RemoveHoldDown)
+	p, more := p.advance(s.supported(set), now, max(s.cfg.AddHoldDown, times.ttl), s.cfg.RemoveHoldDown)
 	return p, append(changes, more...), times, nil
 }
 
@@ -194,6 +194,12 @@ func (s *Store) logChanges(zone string, changes []change) {
 		s.cfg.Log.Log(context.Background(), level, msg, "zone", zone, "tag", c.key.rr(zone).KeyTag(),
 			"from", c.from.String(), "to", c.to.String(), "why", c.why)
 	}
+}
+
+// supported leaves out keys of algorithms that cannot be verified: as anchors they would make the zone
+// insecure.
+func (s *Store) supported(set dnssec.RRset) []*dns.DNSKEY {
+	return slices.DeleteFunc(dnskeys(set), func(k *dns.DNSKEY) bool { return !s.cfg.Validator.Algorithm(k.Algorithm) })
 }
 
 func dnskeys(set dnssec.RRset) []*dns.DNSKEY {

@@ -13,20 +13,24 @@ import (
 )
 
 // parseZone reads a master file (RFC 1035 section 5). Errors name the line.
-func parseZone(r io.Reader) ([]dns.RR, error) {
-	limited := &io.LimitedReader{R: r, N: maxBytes + 1}
+func parseZone(r io.Reader) ([]dns.RR, error) { return parseBounded(r, maxRecords, maxBytes) }
+
+// parseBounded is parseZone with bounds of its own. One line can stand for many records ($GENERATE), so both
+// text and records are bounded.
+func parseBounded(r io.Reader, maxRecords, maxBytes int) ([]dns.RR, error) {
+	limited := &io.LimitedReader{R: r, N: int64(maxBytes) + 1}
 	zp := dns.NewZoneParser(limited, apex, "")
 	var rrs []dns.RR
 	bytes := 0
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		bytes += dns.Len(rr)
 		if len(rrs) >= maxRecords || bytes > maxBytes {
-			return nil, errTooLarge()
+			return nil, errTooLarge(maxRecords, maxBytes)
 		}
 		rrs = append(rrs, rr)
 	}
 	if limited.N == 0 {
-		return nil, errTooLarge()
+		return nil, errTooLarge(maxRecords, maxBytes)
 	}
 	if err := zp.Err(); err != nil {
 		return nil, fmt.Errorf("not a master file: %w", err)

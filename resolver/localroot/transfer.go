@@ -39,7 +39,7 @@ func (t *transfer) add(msg []byte) error {
 		}
 		t.bytes += dns.Len(rr)
 		if len(t.rrs) >= maxRecords || t.bytes > maxBytes {
-			return errTooLarge()
+			return errTooLarge(maxRecords, maxBytes)
 		}
 		soa, isSOA := rr.(*dns.SOA)
 		isSOA = isSOA && soa.Hdr.Name == apex
@@ -57,12 +57,12 @@ func (t *transfer) add(msg []byte) error {
 		t.rrs = append(t.rrs, rr)
 	}
 	if t.bytes > maxBytes {
-		return errTooLarge()
+		return errTooLarge(maxRecords, maxBytes)
 	}
 	return nil
 }
 
-func errTooLarge() error {
+func errTooLarge(maxRecords, maxBytes int) error {
 	return fmt.Errorf("the zone is larger than %d records or %d bytes", maxRecords, maxBytes)
 }
 
