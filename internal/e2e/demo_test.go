@@ -135,16 +135,16 @@ func checkJSON(t *testing.T, s *bed.Server) {
 		status int
 		data   string
 	}{
-		"name=alice.eth&type=A":     {0, "192.0.2.10"},
-		"name=alice.eth&type=28":    {0, "2001:db8::10"},
-		"name=🚀.eth&type=A":         {0, "192.0.2.70"},
-		"name=nobody.eth&type=A":    {dns.RcodeNameError, ""},
-		"name=broken.eth&type=A":    {dns.RcodeServerFailure, ""},
-		"name=www.example.org":      {0, "198.51.100.80"},
-		"name=ALICE.eth.limo&do=1":  {0, "192.0.2.10"},
-		"name=bob.eth&type=TXT":     {0, `"dnslink=` + ipfsPath + `"`},
-		"name=wallet.eth&type=262":  {0, ""},
-		"name=dave.eth&type=NS&cd=": {0, "ns1.example.net."},
+		"name=alice.eth&type=A":      {0, "192.0.2.10"},
+		"name=alice.eth&type=28":     {0, "2001:db8::10"},
+		"name=🚀.eth&type=A":          {0, "192.0.2.70"},
+		"name=nobody.eth&type=A":     {dns.RcodeNameError, ""},
+		"name=broken.eth&type=A":     {dns.RcodeServerFailure, ""},
+		"name=www.example.org":       {0, "198.51.100.80"},
+		"name=ALICE.eth.limo&do=1":   {0, "192.0.2.10"},
+		"name=bob.eth&type=TXT":      {0, `"dnslink=` + ipfsPath + `"`},
+		"name=wallet.eth&type=262":   {0, ""},
+		"name=carol.eth&type=MX&cd=": {0, "10 mail.carol.eth."},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.HTTP+"/dns-query?"+query, nil)
 		if err != nil {

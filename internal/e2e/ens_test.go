@@ -102,7 +102,7 @@ var realRows = []row{
 	{"www.old.alice.eth", dns.TypeA, 0, []string{"192.0.2.80", "example.org.", "www.example.org."}, ""},
 	{"shop.eth", dns.TypeMX, 0, []string{"10 mail.alice.eth.", "alice.eth."}, ""},
 	{"to-chain.example.org", dns.TypeA, 0, []string{"192.0.2.10", "192.0.2.11", "alice.eth."}, ""},
-	{"cut.alice.eth", dns.TypeNS, 0, []string{"ns1.example.org."}, ""},
+	{"cut.alice.eth", dns.TypeNS, dns.RcodeServerFailure, nil, ""}, // its server is to be asked, and has no address
 	{"cut.alice.eth", dns.TypeDS, 0, []string{"12345 13 2 E2D3C916F6DEEAC73294E8268FB5885044A833FC5459588F4A9184CFC41A5766"}, ""},
 	{"bob.eth", dns.TypeA, 0, []string{"192.0.2.200"}, ""},
 	{"bob.eth", dns.TypeAAAA, 0, []string{"2001:db8::200"}, ""},
