@@ -51,6 +51,8 @@ type candidate struct {
 	sent     int             // messages
 	err      error           // it is of no use, and why
 	recent   bool            // it was not asked again
+	bad      int             // how often it was found to be of no use for the zone
+	probe    bool            // it was asked alongside: nobody waits for it
 	wait     <-chan struct{} // closed when what others found out about it is known
 	patience time.Duration   // how long until a reply is late
 	silent   bool            // nothing has come in answer to a message with EDNS
@@ -92,7 +94,7 @@ func (a *ask) line(servers []netip.AddrPort) {
 	a.order = make([]*candidate, len(list))
 	a.hint = firstRTO
 	for i, st := range list {
-		a.order[i] = &candidate{addr: st.addr, class: st.class}
+		a.order[i] = &candidate{addr: st.addr, class: st.class, bad: st.bad}
 		if st.class == known {
 			a.hint = min(a.hint, max(4*st.rtt, leastSlack))
 		}
@@ -155,7 +157,7 @@ func (a *ask) advance() error {
 // prompt reports whether a reply may come in time.
 func (a *ask) prompt() bool {
 	for _, ex := range a.live {
-		if !ex.late && !ex.probe {
+		if !ex.late && !ex.to.probe {
 			return true
 		}
 	}
@@ -173,7 +175,7 @@ func (a *ask) pick() (*candidate, admission) {
 			break
 		}
 		for _, c := range a.order {
-			if c.err != nil || c.tries != round || c.held != nil || c.isWeak() && round == 0 && a.weak >= maxWeak {
+			if c.err != nil || c.tries != round || c.held != nil || round == 0 && !a.worth(c) {
 				continue
 			}
 			if adm, ok := a.admit(c); ok {
@@ -185,6 +187,11 @@ func (a *ask) pick() (*candidate, admission) {
 }
 
 func (c *candidate) isWeak() bool { return c.class >= useless }
+
+// worth says whether a server may be tried: of those of which little is to be hoped, only a few are.
+func (a *ask) worth(c *candidate) bool {
+	return !c.isWeak() || a.weak == 0 || a.weak < maxWeak && c.bad < lameEnough
+}
 
 // admit asks for leave to ask c. A server that failed a moment ago is done with; one that too many others
 // are asking may be waited for.
@@ -219,7 +226,8 @@ func isClosed(ch <-chan struct{}) bool {
 
 // start gives c its turn. Its error is that of Question.Spend.
 func (a *ask) start(c *candidate, adm admission, probe bool) error {
-	c.srv = adm.srv
+	c.srv, c.probe = adm.srv, probe
+	c.silent = c.silent || adm.silent
 	c.tries++
 	a.starts++
 	if c.isWeak() {
@@ -241,8 +249,11 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 		if a.starts > hurryAfter {
 			c.patience = min(c.patience, hurry)
 		}
+	} else {
+		// Servers that use to be faster may have to think about this question.
+		c.patience = min(c.patience*time.Duration(1+len(a.live)), a.s.cfg.Timeout)
 	}
-	ex := &exchange{to: c, form: f, patience: c.patience, limit: a.s.cfg.Timeout, probe: probe}
+	ex := &exchange{to: c, form: f, patience: c.patience, limit: a.s.cfg.Timeout}
 	if f.tcp {
 		ex.patience, ex.limit = 2*c.patience, 2*a.s.cfg.Timeout
 	}

@@ -148,3 +148,41 @@ func TestKnownEDNSIsNotGivenUp(t *testing.T) {
 		t.Error("it was asked without")
 	}
 }
+
+// A server that knew EDNS, was dead and comes back without is found again.
+func TestBackWithoutEDNS(t *testing.T) {
+	t.Parallel()
+	var c clock
+	var h switched
+	h.set(good)
+	f := serve(t, "udp", h.serve)
+	s := servers(t, Config{Now: c.now, Timeout: 300 * time.Millisecond})
+	expect(t, s, f.addr)
+	h.set(dead)
+	for i := 0; i < 10 && !isDead(s, f); i++ {
+		c.advance(goneAfter)
+		expectError(t, s, "www.example.org.", f.addr)
+	}
+	h.set(dropping)
+	var err error
+	for range 4 {
+		c.advance(goneAfter)
+		if _, err = s.Ask(t.Context(), addrs(f), question("www.example.org.")); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.forget()
+	expectName(t, s, "ftp.example.org.", f.addr)
+	if got := f.story(); got != "udp" {
+		t.Error(got)
+	}
+}
+
+func isDead(s *Servers, f *fake) bool {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return s.memory.server(f.addr).dead
+}

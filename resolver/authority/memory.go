@@ -45,6 +45,7 @@ type admission struct {
 	form     form
 	patience time.Duration   // how long until the reply is late
 	wait     <-chan struct{} // too many others are asking it: wait for that, or ask another
+	silent   bool            // it may be silent for the sake of EDNS
 	err      error           // it failed a moment ago
 }
 
@@ -65,7 +66,12 @@ func (m *memory) admit(addr netip.AddrPort, q *Question, waited bool) admission 
 		return admission{wait: s.wait()}
 	}
 	s.inflight++
-	return admission{srv: s, form: s.form(now, q.Signed), patience: s.rto(m.timeout)}
+	adm := admission{srv: s, form: s.form(now, q.Signed), patience: s.rto(m.timeout)}
+	if s.dead { // every other time it is probed without EDNS, which may be what it does not like
+		adm.silent = s.probes%2 == 1
+		s.probes++
+	}
+	return adm
 }
 
 // form returns how the server is to be asked.

@@ -13,7 +13,7 @@ const (
 	lamePause  = 5 * time.Minute  // longest pause of a lame server (RFC 9520 section 3.2)
 	failPause  = 10 * time.Second // longest pause after SERVFAIL, and what may be about one question only
 	blockFor   = time.Second      // a failure this recent is not tried again (RFC 9520 section 3.2)
-	lameEnough = 4                // back-offs after which a lame server is not asked for other names either
+	lameEnough = 4                // failures, each after a pause, from which on hardly anything is hoped of a server
 )
 
 // zoneKey is a server in its role as a server of one zone.
@@ -27,7 +27,6 @@ type zoneKey struct {
 // same question is not asked again.
 type penalty struct {
 	cause    error
-	lame     bool
 	failures int // times that it was found so after a pause
 	last     time.Time
 	until    time.Time // asked after the others until then
@@ -38,12 +37,11 @@ type penalty struct {
 // fail notes a failure. Those during a pause are of messages that were under way, or of a last resort.
 func (p *penalty) fail(now time.Time, q *Question, cause error) {
 	p.cause, p.last, p.name, p.rrtype = cause, now, q.Name, q.Type
-	p.lame = errors.Is(cause, ErrLame)
 	if now.Before(p.until) {
 		return
 	}
 	most := failPause
-	if rcode, ok := errors.AsType[Rcode](cause); p.lame || ok && rcode != dns.RcodeServerFailure {
+	if rcode, ok := errors.AsType[Rcode](cause); errors.Is(cause, ErrLame) || ok && rcode != dns.RcodeServerFailure {
 		most = lamePause
 	}
 	p.until = now.Add(min(firstPause<<min(p.failures, 16), most))
@@ -52,8 +50,5 @@ func (p *penalty) fail(now time.Time, q *Question, cause error) {
 
 // blocks says that it is too soon to ask q.
 func (p *penalty) blocks(now time.Time, q *Question) bool {
-	if now.Sub(p.last) >= blockFor {
-		return false
-	}
-	return p.name == q.Name && p.rrtype == q.Type || p.lame && p.failures >= lameEnough
+	return now.Sub(p.last) < blockFor && p.name == q.Name && p.rrtype == q.Type
 }

@@ -254,3 +254,48 @@ func eventually(is func() bool) bool {
 	}
 	return false
 }
+
+// A zone whose servers think for long is not asked all over again.
+func TestSlowZone(t *testing.T) {
+	t.Parallel()
+	var h switched
+	h.set(good)
+	var all []*fake
+	for range 8 {
+		all = append(all, serve(t, "udp", h.serve))
+	}
+	s := servers(t, Config{Timeout: 2 * time.Second})
+	for _, f := range all {
+		expect(t, s, f.addr)
+		f.forget()
+	}
+	h.set(slow(time.Second, good))
+	expectName(t, s, "slow.example.org.", addrs(all...)...)
+	n := 0
+	for _, f := range all {
+		n += f.count()
+	}
+	if n < 2 || n > 4 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+// What a probed server says ends nothing.
+func TestProbeEndsNothing(t *testing.T) {
+	t.Parallel()
+	var c clock
+	var h switched
+	h.set(dead)
+	back, other := serve(t, "udp", h.serve), serve(t, "udp", slow(50*time.Millisecond, good))
+	s := servers(t, Config{Now: c.now})
+	expect(t, s, other.addr)
+	expectError(t, s, "www.example.org.", back.addr)
+	h.set(rcode(dns.RcodeRefused))
+	c.advance(deadPause)
+	back.forget()
+	q := question("ent.example.org.")
+	q.Tentative = true
+	if r, err := s.Ask(t.Context(), addrs(back, other), q); err != nil || r.Server != other.addr || back.count() != 1 {
+		t.Errorf("%v, %v, %d", r, err, back.count())
+	}
+}

@@ -49,6 +49,8 @@ type server struct {
 	pauses   int       // how often a dead one was found so again
 	until    time.Time // when a dead one is to be probed
 
+	probes int // messages sent to a dead one
+
 	inflight int
 	changed  chan struct{} // closed when it might be asked again; nil when nobody waits for that
 
@@ -108,6 +110,7 @@ func (s *server) bury(now time.Time) {
 	if !s.dead {
 		s.dead, s.pauses = true, 0
 	}
+	s.knowsEDNS = false // this is more than a lost packet: it may have come to drop EDNS
 	s.lastLate = now
 	s.until = now.Add(deadPause << s.pauses)
 	s.pauses = min(s.pauses+1, deadPauses)

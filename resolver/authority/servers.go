@@ -53,7 +53,6 @@ type exchange struct {
 	// For the ask that it is part of:
 	to      *candidate
 	late    bool
-	probe   bool // nobody waits for it
 	confirm bool // it is to show whether the server drops EDNS
 }
 

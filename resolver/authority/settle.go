@@ -103,6 +103,9 @@ func (a *ask) refuse(res result) error {
 	cause := Rcode(res.msg.Rcode)
 	a.drop(res, cause)
 	if a.q.Tentative {
+		if res.to.probe {
+			return nil
+		}
 		return a.failure(nil)
 	}
 	a.s.memory.penalise(res.to.addr, a.q, cause)
