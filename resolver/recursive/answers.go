@@ -125,6 +125,13 @@ func answerKey(realm *realm, name string, rrtype uint16) questionKey {
 	return questionKey{realm.key(name), rrtype}
 }
 
+// tellsWhy says that an answer without AD should come with its cause: one that the zone's operator can
+// mend. That a zone is not signed is none.
+func tellsWhy(code uint16) bool {
+	return code == dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm || code == dns.ExtendedErrorCodeUnsupportedDSDigestType ||
+		code == dns.ExtendedErrorCodeUnsupportedNSEC3IterValue
+}
+
 // aged returns records as they are after some time: copies with lower TTLs, since those in memory are
 // shared.
 func aged(rrs []dns.RR, age time.Duration) []dns.RR {
@@ -151,7 +158,7 @@ func (r *Resolver) answer(resp *response, j *judged) *resolver.Answer {
 			a.Target = j.Open
 		}
 		a.AuthenticatedData = j.Status == dnssec.Secure
-		if j.Text != "" {
+		if tellsWhy(j.Code) && j.Text != "" {
 			a.EDE = []resolver.EDE{{Code: j.Code, Text: j.Text}}
 		}
 	}

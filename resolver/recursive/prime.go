@@ -158,7 +158,7 @@ func isPriming(msg *dns.Msg) error {
 			return nil
 		}
 	}
-	return errEmpty
+	return errNothing
 }
 
 // probe validates the root's keys.

@@ -17,17 +17,21 @@ type reading struct {
 	rcode int
 	// negative says that the reply denies the end of chain; else, without records, the chain leads on.
 	negative bool
+	// doubt is why another server should be asked first; nil when there is none.
+	doubt error
 }
 
 var (
-	errNotAuthoritative = fmt.Errorf("%w: the answer is not authoritative", authority.ErrLame)
+	errNotAuthoritative = errors.New("the answer is not authoritative")
 	errUpward           = fmt.Errorf("%w: it refers to a zone that is not below", authority.ErrLame)
-	errEmpty            = fmt.Errorf("%w: the answer is empty", authority.ErrLame)
+	errNothing          = fmt.Errorf("%w: the answer is empty", authority.ErrLame)
+	errEmpty            = errors.New("the answer is empty")
 	errIntercepted      = errors.New("the answer is that of a recursive server: somebody answers in the place of name servers")
 )
 
 // read tells what a reply means to a question that was put to the servers of zone. An error says that
-// the server is of no use for it (RFC 1034 section 5.3.3 step 4; RFC 2308 section 2).
+// the server is of no use for it (RFC 1034 section 5.3.3 step 4; RFC 2308 section 2). A reply that should
+// have AA set and does not is doubtful; so is one that has nothing in it.
 func read(msg *dns.Msg, zone, name string, rrtype uint16) (reading, error) {
 	chain, err := answerIn(msg, zone, name, rrtype)
 	if err != nil {
@@ -36,15 +40,11 @@ func read(msg *dns.Msg, zone, name string, rrtype uint16) (reading, error) {
 	out := reading{chain: chain, rcode: msg.Rcode}
 	switch {
 	case len(chain.Links) > 0 || len(chain.Records) > 0 || chain.Overlong != nil:
-		if !msg.Authoritative {
-			return reading{}, notAuthoritative(msg)
-		}
+		out.doubt = doubtful(msg)
 		out.settle(msg, zone)
 		return out, nil
 	case msg.Rcode == dns.RcodeNameError:
-		if !msg.Authoritative {
-			return reading{}, notAuthoritative(msg)
-		}
+		out.doubt = doubtful(msg)
 		out.negative = true
 		return out, nil
 	}
@@ -86,10 +86,7 @@ func (r *reading) settle(msg *dns.Msg, zone string) {
 // readEmpty tells a referral from NODATA and from a server that knows nothing.
 func (r *reading) readEmpty(msg *dns.Msg, zone, name string, rrtype uint16) error {
 	if soaOf(msg, zone, name) != nil {
-		if !msg.Authoritative {
-			return notAuthoritative(msg)
-		}
-		r.negative = true
+		r.negative, r.doubt = true, doubtful(msg)
 		return nil
 	}
 	above := false
@@ -113,19 +110,17 @@ func (r *reading) readEmpty(msg *dns.Msg, zone, name string, rrtype uint16) erro
 	}
 	switch {
 	case msg.Authoritative:
-		r.negative = true // NODATA without an SOA: not to be cached (RFC 2308 section 5)
+		r.negative, r.doubt = true, errEmpty // NODATA without an SOA: not to be cached (RFC 2308 section 5)
 		return nil
 	case above:
 		return errUpward
-	case msg.RecursionAvailable:
-		return notAuthoritative(msg)
 	}
-	return errEmpty
+	return errNothing
 }
 
-func notAuthoritative(msg *dns.Msg) error {
-	if msg.RecursionAvailable {
-		return fmt.Errorf("%w; %w", errNotAuthoritative, errIntercepted)
+func doubtful(msg *dns.Msg) error {
+	if msg.Authoritative {
+		return nil
 	}
 	return errNotAuthoritative
 }

@@ -76,12 +76,21 @@ func TestRead(t *testing.T) {
 		"upward":    message(t, 0, nil, []string{". 60 IN NS ns."}),
 		"sideways":  message(t, 0, nil, []string{"example.org. 60 IN NS ns."}),
 		"no answer": message(t, 0),
-		"hearsay":   message(t, 0, []string{"www.example.org. 60 IN A 192.0.2.1"}),
-		"denial":    message(t, 3, nil, []string{soa}),
 	} {
 		m.Authoritative = false
 		if in, err := read(m, "example.org.", "www.example.org.", dns.TypeA); err == nil {
 			t.Errorf("%s: %+v", name, in)
+		}
+	}
+	for name, m := range map[string]*dns.Msg{
+		"hearsay": message(t, 0, []string{"www.example.org. 60 IN A 192.0.2.1"}),
+		"denial":  message(t, 3, nil, []string{soa}),
+		"no data": message(t, 0, nil, []string{soa}),
+		"empty":   message(t, 0),
+	} {
+		m.Authoritative = name == "empty"
+		if in, err := read(m, "example.org.", "www.example.org.", dns.TypeA); err != nil || in.doubt == nil {
+			t.Errorf("%s: %+v, %v", name, in, err)
 		}
 	}
 }

@@ -139,6 +139,10 @@ func TestBogusIsRefusedUnlessCD(t *testing.T) {
 	if err != nil || data(a) != "192.0.2.4" || a.AuthenticatedData {
 		t.Errorf("with CD: %v, %v", a, err)
 	}
+	a, err = r.Resolve(t.Context(), resolver.Query{Name: "www.good.org.", Type: dns.TypeA, Class: dns.ClassINET, CD: true})
+	if err != nil || data(a) != "192.0.2.1" || !a.AuthenticatedData {
+		t.Errorf("good, with CD: %v, %v", a, err)
+	}
 }
 
 // TestMinimises: no server but the last sees more than the label that it is to know.
@@ -379,6 +383,25 @@ func TestLame(t *testing.T) {
 				t.Errorf("%s: %q", name, data(a))
 			}
 		}
+	}
+}
+
+// TestDoubtfulAnswers: an answer without AA is taken where there is no better one.
+func TestDoubtfulAnswers(t *testing.T) {
+	in := unsigned(t, "odd. NS ns.odd.\nns.odd. A 127.9.3.9\n")
+	odd := in.add("odd.", "127.9.3.9", false, "@ NS ns\nns A 127.9.3.9\nwww A 192.0.2.14\n")
+	in.spoil(odd, func(w dns.ResponseWriter, req *dns.Msg) bool {
+		m := odd.reply(req)
+		m.Authoritative, m.RecursionAvailable = false, true
+		w.WriteMsg(m)
+		return true
+	})
+	r := in.resolver(nil)
+	if a := mustAsk(t, r, "www.odd.", "A"); data(a) != "192.0.2.14" {
+		t.Errorf("%q", data(a))
+	}
+	if a := mustAsk(t, r, "no.odd.", "A"); a.Rcode != dns.RcodeNameError {
+		t.Errorf("%+v", a)
 	}
 }
 

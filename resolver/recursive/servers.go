@@ -20,7 +20,19 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 	question := authority.Question{
 		Zone: s.at.zone, Name: s.name, Type: s.rrtype,
 		Avoid: s.avoid, Spend: w.spendQuery, Tentative: s.tentative, Depth: w.depth,
-		Accept: func(msg *dns.Msg) error { return judgeServer(msg, s) },
+	}
+	doubted := false
+	question.Accept = func(msg *dns.Msg) error {
+		in, err := read(msg, s.at.zone, s.name, s.rrtype)
+		var e *resolver.Error
+		switch {
+		case errors.As(err, &e):
+			return nil // that it cannot be answered at all is no server's fault
+		case err == nil && in.doubt != nil:
+			doubted = true
+			return in.doubt
+		}
+		return err
 	}
 	var asked []netip.AddrPort
 	var failure error
@@ -33,6 +45,11 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 		reply, err := r.servers.Ask(ctx, addrs, question)
 		if err == nil {
 			return reply, nil
+		}
+		if doubted && ctx.Err() == nil {
+			if reply := r.askDoubtful(ctx, addrs, question, s); reply != nil {
+				return reply, nil
+			}
 		}
 		if failure = err; !isServers(err) || ctx.Err() != nil || s.tentative && answered(err) {
 			break
@@ -53,15 +70,17 @@ func answered(err error) bool {
 	return errors.As(err, &failed) && !failed.Unreachable()
 }
 
-// judgeServer says whether a reply is of use. That a question cannot be answered at all is no server's
-// fault.
-func judgeServer(msg *dns.Msg, s step) error {
-	_, err := read(msg, s.at.zone, s.name, s.rrtype)
-	var e *resolver.Error
-	if errors.As(err, &e) {
+// askDoubtful takes the answer that was doubtful, since there is none better.
+func (r *Resolver) askDoubtful(ctx context.Context, addrs []netip.AddrPort, question authority.Question, s step) *authority.Reply {
+	question.Accept = func(msg *dns.Msg) error {
+		_, err := read(msg, s.at.zone, s.name, s.rrtype)
+		return err
+	}
+	reply, err := r.servers.Ask(ctx, addrs, question)
+	if err != nil {
 		return nil
 	}
-	return err
+	return reply
 }
 
 // addresses yields the addresses of a zone's servers: all that are known at once, then those of a few
