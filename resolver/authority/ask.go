@@ -151,7 +151,8 @@ func (a *ask) advance() error {
 			return err
 		}
 	}
-	return a.sendProbe()
+	a.sendProbe()
+	return nil
 }
 
 // prompt reports whether a reply may come in time.
@@ -244,13 +245,14 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 		f = c.twinForm
 	}
 	c.patience = adm.patience
-	if c.class == unknown && c.tries == 1 {
+	switch {
+	case c.tries > 1:
+	case c.class == unknown:
 		c.patience = min(c.patience, a.hint)
 		if a.starts > hurryAfter {
 			c.patience = min(c.patience, hurry)
 		}
-	} else {
-		// Servers that use to be faster may have to think about this question.
+	case c.class == known: // servers that use to be faster may have to think about this question
 		c.patience = min(c.patience*time.Duration(1+len(a.live)), a.s.cfg.Timeout)
 	}
 	ex := &exchange{to: c, form: f, patience: c.patience, limit: a.s.cfg.Timeout}
@@ -260,18 +262,21 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 	return a.send(ex)
 }
 
-// sendProbe asks a server that may be back, for once: it is no delay to the question.
-func (a *ask) sendProbe() error {
+// sendProbe asks a server that may be back, for once: it is no delay to the question. It is left out when
+// there is nothing to spend for it: what is under way may still be answered.
+func (a *ask) sendProbe() {
 	c := a.probe
 	if a.probe = nil; c == nil || c.tries > 0 || c.err != nil || len(a.live) == 0 {
-		return nil
+		return
 	}
 	if adm, ok := a.admit(c); ok {
-		a.s.counters.probes.Add(1)
-		return a.start(c, adm, true)
+		if a.start(c, adm, true) == nil {
+			a.s.counters.probes.Add(1)
+		} else {
+			c.tries = 0
+		}
 	}
 	a.busy = nil
-	return nil
 }
 
 // send sends a message for which there is leave. Its error is that of Question.Spend.

@@ -20,7 +20,8 @@ type Question struct {
 	Type uint16
 	// Avoid are servers that are not asked, since their word turned out to be of no use.
 	Avoid []netip.AddrPort
-	// Spend is called before each message that is sent; its error ends Ask with that error.
+	// Spend is called before each message that is sent; its error ends Ask with that error, but for a
+	// message to see whether a server has come back, which is just not sent.
 	Spend func() error
 	// Accept says whether a whole (not truncated) reply is of use. An error that wraps ErrLame has the
 	// server remembered as lame for Zone; any other just has the next server asked.

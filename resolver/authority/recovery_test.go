@@ -295,6 +295,17 @@ func TestProbeEndsNothing(t *testing.T) {
 	back.forget()
 	q := question("ent.example.org.")
 	q.Tentative = true
+	left := 1
+	q.Spend = func() error {
+		if left--; left < 0 {
+			return errTooMuch
+		}
+		return nil
+	}
+	if r, err := s.Ask(t.Context(), addrs(back, other), q); err != nil || r.Server != other.addr || back.count() != 0 {
+		t.Errorf("without a budget: %v, %v, %d", r, err, back.count())
+	}
+	q.Spend = nil
 	if r, err := s.Ask(t.Context(), addrs(back, other), q); err != nil || r.Server != other.addr || back.count() != 1 {
 		t.Errorf("%v, %v, %d", r, err, back.count())
 	}
