@@ -3,7 +3,9 @@ package onchain_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -116,5 +118,58 @@ func FuzzText(f *testing.F) {
 			Exists: true, Apex: "alice.eth.", Texts: []names.Text{{Type: stored, JSON: json, TTL: ttl}},
 			ContentHash: hash, ContentPath: path, Addresses: []names.Address{{Currency: "ETH", Text: address}},
 		})
+	})
+}
+
+// FuzzCut lets a contract say anything about a zone cut: it is an error with a cause, or no cut, or a
+// Delegation within its bounds, and never an insecure one where DS are stored.
+func FuzzCut(f *testing.F) {
+	ns, ds := wire(f, "alice.eth. 60 IN NS ns.example.org."), wire(f, "alice.eth. 60 IN DS 1 13 2 "+digest)
+	f.Add(ns, ds, "", "", false)
+	f.Add(ns, []byte{}, "", `["1 13 2 `+digest+`"]`, true)
+	f.Add([]byte{}, []byte{}, `["ns.example.org","ns1.alice.eth."]`, `["1 13 4 `+digest+`"]`, false)
+	f.Add(wire(f, "alice.eth. 60 IN NS .", `alice.eth. 60 IN NS a\.b.`), ds[:len(ds)-1], `["."]`, `[]`, true)
+	f.Add(append(ns, wire(f, "alice.eth. 4294967295 IN NS ns1.alice.eth.")...), append(ds, ds...), "", " ", false)
+	f.Fuzz(func(t *testing.T, ns, ds []byte, nsText, dsText string, below bool) {
+		cut := names.Cut{
+			Owner:  "alice.eth.",
+			RRsets: []names.RRset{{Owner: "alice.eth.", Type: dns.TypeNS, Wire: ns}, {Owner: "alice.eth.", Type: dns.TypeDS, Wire: ds}},
+			Texts:  []names.Text{{Type: dns.TypeNS, JSON: nsText}, {Type: dns.TypeDS, JSON: dsText}},
+		}
+		name := "alice.eth."
+		if below {
+			name = "www.alice.eth."
+		}
+		it := &iterator{}
+		a, err := delegating(&delegator{records: map[string]names.Records{
+			name: {Exists: true, Apex: "alice.eth.", Cuts: []names.Cut{cut}},
+		}}, it).Resolve(t.Context(), query(name, dns.TypeA))
+		var e *resolver.Error
+		switch {
+		case err != nil && !errors.As(err, &e):
+			t.Fatalf("an error without a cause: %v", err)
+		case err != nil || len(it.at) == 0:
+			if len(it.at) > 0 || a != nil && a.Origin.Delegation != "" {
+				t.Fatalf("asked at %v, got %+v", it.at, a)
+			}
+			return
+		}
+		d := it.at[0]
+		if d.Zone != "alice.eth." || len(d.NS) == 0 || len(d.NS) > 13 || len(d.DS) > 16 || d.TTL < 0 || d.TTL > time.Hour {
+			t.Errorf("delegation %+v", d)
+		}
+		if stored := len(ds) > 0; stored && len(d.DS) == 0 || a.AuthenticatedData != (len(d.DS) > 0) {
+			t.Errorf("%d DS of %x, AD %v", len(d.DS), ds, a.AuthenticatedData)
+		}
+		for _, host := range d.NS {
+			if host != dns.CanonicalName(host) || host == "." || strings.ContainsAny(host, `\ *`) {
+				t.Errorf("server %q", host)
+			}
+		}
+		for _, rr := range d.DS {
+			if lengths := map[uint8]int{1: 40, 2: 64, 4: 96}; lengths[rr.DigestType] != 0 && len(rr.Digest) != lengths[rr.DigestType] {
+				t.Errorf("DS %v", rr)
+			}
+		}
 	})
 }
