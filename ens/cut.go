@@ -8,10 +8,11 @@ import (
 
 // eagerDepth is up to how many labels below the zone the DS of a possible zone cut are asked for together
 // with its NS. Deeper names have so many ancestors that a Call would be over chain.MaxMsgs, and the gateways
-// of a Call over their limit: there it takes another Call, once there are NS.
+// of a Call over their limit: there it takes another Call, once there are NS. So it does where the parent
+// is known to be off the chain, for each item costs a request to its gateway.
 const eagerDepth = 4
 
-func (l *lookup) eager() bool { return l.name.depth <= eagerDepth }
+func (l *lookup) isEager() bool { return l.name.depth <= eagerDepth && !l.offChain() }
 
 // cuts asks under the c-th ancestor for what tells of zone cuts in its zone, from the name to that ancestor
 // itself. A wildcard is no zone (RFC 4592 section 4.2), and the system's own zone is not delegated.

@@ -107,7 +107,7 @@ func (d *direct) speculate(at int) []target {
 			add(1, above == 1, true)
 		}
 	}
-	for c := 1; d.wantCuts && d.eager() && c <= at && c < d.name.depth; c++ {
+	for c := 1; d.wantCuts && d.name.depth <= eagerDepth && c <= at && c < d.name.depth; c++ {
 		addr, _ := d.nearest(c)
 		list = append(list, target{c, modeCut, addr})
 	}

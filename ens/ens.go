@@ -75,6 +75,7 @@ func (s *System) find(ctx context.Context, name string, rrtype uint16, cuts bool
 		return names.Records{}, err
 	}
 	l := &lookup{System: s, name: n, rrtype: rrtype, wantCuts: cuts}
+	l.eager = l.isEager()
 	r, err := l.run(ctx)
 	if err != nil {
 		return names.Records{}, fmt.Errorf("%s: %w", name, err)
@@ -88,6 +89,7 @@ type lookup struct {
 	name     *name
 	rrtype   uint16
 	wantCuts bool // zone cuts too (names.Delegator)
+	eager    bool // and DS together with NS
 
 	head     *chain.Head // of the first Call; all others are pinned to it
 	trust    chain.Trust

@@ -48,7 +48,7 @@ func (l *lookup) items(c int) []item {
 		b.add(key{kind: kindContenthash}, l.contracts.contenthash(b.node))
 	}
 	if l.wantCuts {
-		b.cuts(c, l.rrtype, l.eager())
+		b.cuts(c, l.rrtype, l.eager)
 	}
 	return b.items
 }

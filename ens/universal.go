@@ -153,10 +153,7 @@ func (l *lookup) candidates() []int {
 	if !l.name.star {
 		list = append(list, 0)
 	}
-	offChain := false
-	for i := 1; i < len(l.name.labels); i++ {
-		offChain = offChain || l.wildcards.has(l.name.node(i))
-	}
+	offChain := l.offChain()
 	for c := 1; c < l.name.depth; c++ {
 		if !offChain || c == 1 && l.name.isLink() {
 			list = append(list, c)
@@ -166,6 +163,16 @@ func (l *lookup) candidates() []int {
 		list = append(list, 1)
 	}
 	return list
+}
+
+// offChain says whether an ancestor is known to answer for the names below it by way of a gateway.
+func (l *lookup) offChain() bool {
+	for i := 1; i < len(l.name.labels); i++ {
+		if l.wildcards.has(l.name.node(i)) {
+			return true
+		}
+	}
+	return false
 }
 
 // ownerMsgs asks the registry which of the names below the zone are registered.
