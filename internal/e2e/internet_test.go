@@ -64,15 +64,8 @@ var (
 // files, and the root's key there, which is not that of the world.
 func makeInternet(t *testing.T) (authorities []string, anchor string) {
 	t.Helper()
-	ip := bed.Tool(t, "ip")
-	bed.Run(t, ip, "address", "add", clusterIP+"/32", "dev", "lo")
-	outside := newNamespace(t, "internet", append(slices.Sorted(maps.Keys(dotHosts)), rpcAddress)...)
-	bed.Run(t, ip, "link", "add", "home", "type", "veth", "peer", "name", "router", "netns", outside.name)
-	bed.Run(t, ip, "-n", outside.name, "address", "add", lanRouter+"/24", "dev", "router")
-	bed.Run(t, ip, "-n", outside.name, "link", "set", "router", "up")
-	bed.Run(t, ip, "address", "add", "192.168.1.2/24", "dev", "home")
-	bed.Run(t, ip, "link", "set", "home", "up")
-	bed.Run(t, ip, "route", "add", "default", "via", lanRouter)
+	bed.Run(t, bed.Tool(t, "ip"), "address", "add", clusterIP+"/32", "dev", "lo")
+	outside := makeHome(t, append(slices.Sorted(maps.Keys(dotHosts)), rpcAddress)...)
 
 	node := bed.DeployENS(t, bed.StartAnvil(t, "--block-time", "1", "--mixed-mining"))
 	node.PlaceUniversalResolver(t)
@@ -109,6 +102,20 @@ func makeInternet(t *testing.T) (authorities []string, anchor string) {
 	})
 	serveDNS(t, &dns.Server{PacketConn: router})
 	return authorities, makeRoot(t, outside)
+}
+
+// makeHome connects an isolated test, by the router of a home, to a network with the given addresses.
+func makeHome(t *testing.T, addresses ...string) (outside *namespace) {
+	t.Helper()
+	ip := bed.Tool(t, "ip")
+	outside = newNamespace(t, "internet", addresses...)
+	bed.Run(t, ip, "link", "add", "home", "type", "veth", "peer", "name", "router", "netns", outside.name)
+	bed.Run(t, ip, "-n", outside.name, "address", "add", lanRouter+"/24", "dev", "router")
+	bed.Run(t, ip, "-n", outside.name, "link", "set", "router", "up")
+	bed.Run(t, ip, "address", "add", "192.168.1.2/24", "dev", "home")
+	bed.Run(t, ip, "link", "set", "home", "up")
+	bed.Run(t, ip, "route", "add", "default", "via", lanRouter)
+	return outside
 }
 
 // within runs f, which opens sockets, inside the namespace.
