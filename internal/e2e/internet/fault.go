@@ -37,7 +37,7 @@ func (x *Exchange) Send(m *dns.Msg) {
 		return
 	}
 	m.Compress = true
-	if !x.TCP {
+	if !x.TCP && !m.Truncated {
 		size := dns.MinMsgSize
 		if opt := x.Query.IsEdns0(); opt != nil && m.IsEdns0() != nil {
 			size = max(size, min(int(opt.UDPSize()), 1232))

@@ -117,11 +117,22 @@ func (n *Internet) StartDens(t testing.TB, more ...string) *Resolver {
 // StartDensWith is StartDens with other hints.
 func (n *Internet) StartDensWith(t testing.TB, hints string, more ...string) *Resolver {
 	t.Helper()
-	config := fmt.Sprintf("resolve:\n  mode: recursive\n  root_hints: %q\n  trust_anchor: %q\n  validate: true\n", hints, n.Anchor)
+	r := n.startDensUnready(t, hints, more...)
+	r.Dens.WaitReady(t)
+	return r
+}
+
+// startDensUnready is StartDensWith for a dens that may never become ready.
+func (n *Internet) startDensUnready(t testing.TB, hints string, more ...string) *Resolver {
+	t.Helper()
+	config := fmt.Sprintf("resolve:\n  mode: recursive\n  root_hints: %q\n  trust_anchor: %q\n", hints, n.Anchor)
+	if !strings.Contains(strings.Join(more, "\n"), "validate:") {
+		config += "  validate: true\n"
+	}
 	for _, line := range more {
 		config += "  " + line + "\n"
 	}
-	s := bed.Serve(t, config+"names: []\nchains: {}\n")
+	s := bed.ServeUnready(t, config+"names: []\nchains: {}\n")
 	return &Resolver{Name: "dens", Address: s.DNS, Process: s.Process, Dens: s}
 }
 

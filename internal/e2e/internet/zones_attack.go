@@ -2,6 +2,8 @@ package internet
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,16 +63,21 @@ func crowd(x *Exchange) {
 	reply := new(dns.Msg).SetReply(x.Query)
 	reply.Authoritative = true
 	name := x.Query.Question[0].Name
-	for i := range 10_000 {
-		switch {
-		case strings.Contains(x.Name(), "ref"):
-			reply.Authoritative = false
-			reply.Ns = append(reply.Ns, &dns.NS{Hdr: header("ref."+crowdZone+".", dns.TypeNS), Ns: fmt.Sprintf("n%d.%s.", i, victimZone)})
-		case x.Type() == dns.TypeA:
-			reply.Answer = append(reply.Answer, mustRR(fmt.Sprintf("%s 60 A 203.%d.%d.7", name, i/250, i%250)))
+	switch {
+	case !x.TCP && (x.Type() == dns.TypeA || strings.Contains(x.Name(), "ref.")):
+		reply.Truncated = true
+	case strings.Contains(x.Name(), "ref."):
+		reply.Authoritative = false
+		cut := header("ref."+crowdZone+".", dns.TypeNS)
+		for i := range 10_000 {
+			reply.Ns = append(reply.Ns, &dns.NS{Hdr: cut, Ns: "n" + strconv.Itoa(i) + "." + victimZone + "."})
 		}
-	}
-	if x.Type() != dns.TypeA && len(reply.Ns) == 0 {
+	case x.Type() == dns.TypeA:
+		owner := header(name, dns.TypeA)
+		for i := range 10_000 {
+			reply.Answer = append(reply.Answer, &dns.A{Hdr: owner, A: net.IPv4(203, byte(i/250), byte(i%250), 7)})
+		}
+	default:
 		reply.Ns = []dns.RR{mustRR(crowdZone + ". 60 SOA ns1." + crowdZone + ". h." + crowdZone + ". 1 1 1 1 1")}
 	}
 	x.sendWhole(reply)
@@ -135,12 +142,23 @@ func keyTrap(s *signed) error {
 	return nil
 }
 
-// sendWhole sends a reply by TCP with as many records as it holds; by UDP only that it is truncated.
+// sendWhole sends a reply by TCP with as many records as a message holds; by UDP as it is.
 func (x *Exchange) sendWhole(m *dns.Msg) {
-	m.Compress = true
 	if x.TCP {
-		m.Truncate(dns.MaxMsgSize)
-		m.Truncated = false
+		// The first of them that fit: Msg.Truncate would take long to find out.
+		const most = 64_000
+		size := 12 + len(x.Name()) + 6
+		for _, section := range []*[]dns.RR{&m.Answer, &m.Ns} {
+			for i, rr := range *section {
+				if size += 12 + 16; rr.Header().Rrtype == dns.TypeNS {
+					size += 8
+				}
+				if size > most {
+					*section = (*section)[:i]
+					break
+				}
+			}
+		}
 	}
 	x.Send(m)
 }
