@@ -83,7 +83,7 @@ names:
     gateways: { a: [%q], aaaa: [%q] }
     ttl: 10s
     negative_ttl: 5s
-resolve: { forward: [%q] }
+resolve: { mode: forward, forward: [%q] }
 `, listen, http, c.ChainID(), c.HTTPURL(), c.WSURL(), c.Registry.Hex(), c.UniversalResolver.Hex(),
 		demo.GatewayA, demo.GatewayAAAA, c.DNS)
 	return configs.Parse("demo", []byte(text), func(string) (string, bool) { return "", false })

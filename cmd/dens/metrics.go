@@ -24,7 +24,7 @@ func (d *daemonState) addMetrics() error {
 	d.metrics, err = web.NewMetrics(d.registry, version, web.Sources{
 		Backends:  func() []web.Backend { return d.current.Load().stack.backends() },
 		Upstreams: func() []web.Upstream { return d.current.Load().stack.upstreams() },
-		Recursion: func() web.Recursion { return d.current.Load().stack.engine.metrics() },
+		Recursion: func() web.Recursion { return d.current.Load().stack.recursion() },
 		Cache:     func() web.Cache { return d.cacheState() },
 		Traffic:   d.traffic,
 	})
@@ -47,7 +47,7 @@ func (d *daemonState) status() web.Status {
 	return web.Status{
 		Backends:  gen.stack.backends(),
 		Upstreams: gen.stack.upstreams(),
-		Recursion: gen.stack.engine.metrics(),
+		Recursion: gen.stack.recursion(),
 		Cache:     d.cacheState(),
 	}
 }

@@ -30,8 +30,18 @@ func (e *engine) parts(now time.Time) []web.Part {
 	return []web.Part{rootPart(e.Health(), e.anchorStatus(), now)}
 }
 
-// metrics are the metrics of an engine.
-func (e *engine) metrics() web.Recursion { return rootMetrics(e.Stats(), e.anchorStatus()) }
+// recursion is the state of iteration and validation, that of upstream servers' answers too.
+func (s *stack) recursion() web.Recursion {
+	out := rootMetrics(s.engine.Stats(), s.engine.anchorStatus())
+	for _, c := range s.judges {
+		stats := c.Stats()
+		for status, n := range stats.Judged {
+			out.Validations[status] += n
+		}
+		out.Validations[dnssec.Indeterminate.String()] += stats.Failures
+	}
+	return out
+}
 
 func (e *engine) anchorStatus() []anchors.Status {
 	if e.anchors == nil {

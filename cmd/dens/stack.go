@@ -38,6 +38,7 @@ type stack struct {
 	engine   *engine
 	upstream resolver.Resolver // the servers that all is forwarded to; nil: none
 	forwards []forwardGroup
+	judges   []*validate.Chain // of what upstream servers say
 	chains   []chainStack
 	closers  []func() // in the order of their making
 	log      *slog.Logger
@@ -258,9 +259,11 @@ func (s *stack) anchorsOf(zone configs.Zone) func() *dnssec.Anchors {
 
 // validating wraps upstream servers, so that what they say is validated here.
 func (s *stack) validating(cfg *configs.Config, f resolver.Resolver, trusted func() *dnssec.Anchors) resolver.Resolver {
-	return validate.NewResolver(validate.ResolverConfig{
+	v := validate.NewResolver(validate.ResolverConfig{
 		Upstream: f, Anchors: trusted, Negative: cfg.Resolve.NegativeAnchors, Log: s.log,
 	})
+	s.judges = append(s.judges, v.Chain())
+	return v
 }
 
 // addRoot adds who answers all other names: iteration from the root, or upstream servers.
