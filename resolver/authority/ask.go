@@ -18,6 +18,7 @@ const (
 	maxMessages = 20 // for one question, all in all
 	maxEach     = 8  // of these, to one server
 	hurryAfter  = 3  // servers that were not measured and do not answer: the next ones get less time
+	maxRespelt  = 2  // servers asked again in lower case
 	maxWeak     = 3  // servers asked that are dead, or were of no use for the zone lately
 	soloRounds  = 3  // how often the only server is asked
 	rounds      = 2  // how often each of several is
@@ -37,6 +38,7 @@ type ask struct {
 	busy    <-chan struct{} // closed when a server that others are asking has changed
 	starts  int
 	weak    int
+	respelt int
 	sent    int
 	hint    time.Duration // patience with servers that were not measured, from those that were
 	packed  [2][]byte     // the question without and with EDNS, once needed
@@ -122,6 +124,11 @@ func (a *ask) run() (*Reply, error) {
 			return nil, err
 		}
 		if len(a.live) == 0 && a.busy == nil {
+			if again, err := a.respell(); err != nil {
+				return nil, err
+			} else if again {
+				continue
+			}
 			return nil, a.failure(nil)
 		}
 		timer.Reset(a.untilLate())
@@ -163,6 +170,22 @@ func (a *ask) prompt() bool {
 		}
 	}
 	return false
+}
+
+// respell asks a server again by TCP, where no random case is needed, that refused a name in random case
+// and is not known to cope with that. It is the last resort.
+func (a *ask) respell() (bool, error) {
+	for _, c := range a.order {
+		_, refused := errors.AsType[Rcode](c.err)
+		if !refused || a.q.Tentative || a.respelt == maxRespelt || c.srv == nil || c.odd || !a.room(c) || a.s.memory.copes(c.srv) {
+			continue
+		}
+		a.respelt++
+		a.s.counters.oddCase.Add(1)
+		c.odd, c.err = true, nil
+		return true, a.follow(c, form{tcp: true, edns: !c.refused}, 0)
+	}
+	return false, nil
 }
 
 // pick returns the server whose turn it is and leave to ask it; nil when there is none to be asked now.
@@ -240,6 +263,10 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 	c.byCase = c.byCase || f.asIs
 	if c.refused || c.silent && !f.tcp && !a.s.memory.isEDNS(c.srv) {
 		f.edns = false
+	}
+	if c.tries == soloRounds && !f.tcp && a.s.asIs != nil && !a.s.memory.copes(c.srv) {
+		f.asIs, f.edns = true, true // it may be random case that it does not answer
+		c.odd, c.byCase = true, true
 	}
 	if c.twin != nil { // the other one got lost
 		f = c.twinForm

@@ -155,6 +155,20 @@ func (m *memory) plain(s *server, refused bool) {
 	s.knowsEDNS, s.plainUntil = false, m.now().Add(pause)
 }
 
+// coped notes a good answer to a name in random case.
+func (m *memory) coped(s *server) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.copes = true
+}
+
+// copes reports whether there was one.
+func (m *memory) copes(s *server) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.copes
+}
+
 // odd notes how a server that changes the case of names is asked.
 func (m *memory) odd(s *server, how spelling) {
 	m.mu.Lock()

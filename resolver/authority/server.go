@@ -29,7 +29,7 @@ type spelling uint8
 
 const (
 	mixed spelling = iota // in random case
-	byTCP                 // it changes the case of names: asked by TCP
+	byTCP                 // it changes the case of names, or does not like it mixed: asked by TCP
 	asIs                  // likewise, and it has no TCP: asked twice as the name is
 )
 
@@ -56,6 +56,7 @@ type server struct {
 
 	knowsEDNS  bool      // it has sent an OPT record with an answer
 	plainUntil time.Time // it has trouble with EDNS: asked without until then
+	copes      bool      // it has answered a name in random case
 	spelling   spelling
 	oddUntil   time.Time // how long spelling counts
 }

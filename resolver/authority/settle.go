@@ -87,6 +87,9 @@ func (a *ask) accept(res result) (*Reply, error) {
 		return nil, nil
 	}
 	a.s.memory.forgive(c.addr, a.q.Zone)
+	if !res.form.tcp && !res.form.asIs {
+		a.s.memory.coped(c.srv)
+	}
 	if c.odd && len(res.msg.Question) > 0 {
 		if res.form.tcp {
 			a.s.memory.odd(c.srv, byTCP)

@@ -61,6 +61,58 @@ func TestServerThatLowersCase(t *testing.T) {
 	}
 }
 
+// A server that refuses names in mixed case, or is silent to them, is asked again as a last resort.
+func TestServerThatDislikesMixedCase(t *testing.T) {
+	t.Parallel()
+	for name, dislike := range map[string]handler{"refuses": rcode(dns.RcodeRefused), "drops": func(dns.ResponseWriter, *dns.Msg) {}} {
+		for _, nets := range []string{"udp", "udp,tcp"} {
+			t.Run(name+" "+nets, func(t *testing.T) {
+				t.Parallel()
+				f := serve(t, nets, func(w dns.ResponseWriter, r *dns.Msg) {
+					if asked := r.Question[0].Name; asked != strings.ToLower(asked) {
+						dislike(w, r)
+						return
+					}
+					w.WriteMsg(respond(r, record))
+				})
+				s := servers(t, Config{Timeout: 4 * time.Second})
+				const long = "a-name-that-is-never-in-lower-case-by-chance.example.org."
+				expectName(t, s, long, f.addr)
+				f.forget()
+				expectName(t, s, "another-"+long, f.addr)
+				for _, r := range f.requests() {
+					if asked := r.msg.Question[0].Name; asked != strings.ToLower(asked) {
+						t.Errorf("asked for %s again", asked)
+					}
+				}
+			})
+		}
+	}
+}
+
+// One that has answered such a name does not dislike them: its refusals are believed.
+func TestRefusalIsBelieved(t *testing.T) {
+	t.Parallel()
+	var refusing atomic.Bool
+	f := serve(t, "udp,tcp", func(w dns.ResponseWriter, r *dns.Msg) {
+		if refusing.Load() {
+			rcode(dns.RcodeRefused)(w, r)
+			return
+		}
+		w.WriteMsg(respond(r, record))
+	})
+	s := servers(t, Config{})
+	expectName(t, s, "www.example.org.", f.addr)
+	refusing.Store(true)
+	f.forget()
+	if _, err := s.Ask(t.Context(), []netip.AddrPort{f.addr}, Question{Zone: "example.org.", Name: "ftp.example.org.", Type: dns.TypeA}); err == nil {
+		t.Error("an answer out of a refusal")
+	}
+	if got := f.story(); strings.Contains(got, "tcp") {
+		t.Errorf("%s", got)
+	}
+}
+
 // Two replies that differ are not believed: one may be forged.
 func TestDifferingRepliesAreNotBelieved(t *testing.T) {
 	t.Parallel()
