@@ -82,7 +82,7 @@ func dsData(t *testing.T, record string) string {
 }
 
 // delegationConfig is a configuration in recursive mode, from a root of the test's own.
-func delegationConfig(t *testing.T, anchor, rpc string) string {
+func delegationConfig(t *testing.T, anchor, rpc string, universal bool) string {
 	t.Helper()
 	dir := t.TempDir()
 	hints, anchors := filepath.Join(dir, "hints"), filepath.Join(dir, "anchors")
@@ -93,7 +93,7 @@ func delegationConfig(t *testing.T, anchor, rpc string) string {
 			t.Fatal(err)
 		}
 	}
-	conf := config("unused", true, rpc)
+	conf := config("unused", universal, rpc)
 	conf = conf[strings.Index(conf, "\n")+1:]
 	conf = strings.Replace(conf, "trust: quorum\n    quorum: 2\n", "trust: single\n    block_time: 1s\n", 1)
 	return fmt.Sprintf("resolve: { mode: recursive, root_hints: %q, trust_anchor: %q }\n", hints, anchors) + conf
@@ -140,8 +140,10 @@ func TestOnchainDelegation(t *testing.T) {
 	e := bed.DeployENS(t, bed.StartAnvil(t, "--block-time", "1", "--mixed-mining"))
 	e.PlaceUniversalResolver(t)
 	ds := delegatedNames(t, e, outside)
-	server := bed.Serve(t, delegationConfig(t, anchor, e.HTTP))
-
+	t.Run("registry read directly", func(t *testing.T) {
+		checkDelegations(t, bed.Serve(t, delegationConfig(t, anchor, e.HTTP, false)).DNS)
+	})
+	server := bed.Serve(t, delegationConfig(t, anchor, e.HTTP, true))
 	checkDelegations(t, server.DNS)
 	t.Run("the chain answers for DS", func(t *testing.T) {
 		for name, want := range map[string][]string{"alice.eth": {dsData(t, ds["alice.eth."])}, "sub.carol.eth": {dsData(t, ds["sub.carol.eth."])}, "plain.eth": nil} {

@@ -2,6 +2,10 @@
 // resource records, makes SOA, NS and negative answers, and lets nothing through that a contract may not
 // say. The owner of a name decides what the chain holds, so every byte of it is checked here: an answer
 // has records of the name asked for (or a DNAME above it within its zone) and of no other.
+//
+// With an Iterator, NS stored at a name are a zone cut, as are those at a zone's apex that name others than
+// dens: all at the cut and below it, but for the cut's DS, is what the servers named there say. The DS on
+// chain, as trusted as the chain's data is, vouch for the zone's keys; without any the zone is insecure.
 package onchain
 
 import (
