@@ -82,6 +82,7 @@ func (r *Resolver) Check(ctx context.Context) Health {
 	} else {
 		h.Primed = true
 		h.Trust = r.probe(ctx, w)
+		r.signal(ctx)
 		if h.Trust.Failed() {
 			h.Problem = "the root's keys do not validate: " + h.Trust.Text
 		}

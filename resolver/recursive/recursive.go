@@ -125,6 +125,10 @@ func (r *Resolver) find(ctx context.Context, w *work, q resolver.Query) (*resolv
 		return nil, err
 	case j.Failed():
 		return nil, r.bogus(j.Verdict)
+	case j.Status == dnssec.Secure && w.realm == r.root:
+		if err := r.sentinel(q); err != nil {
+			return nil, err
+		}
 	}
 	return r.answer(resp, j), nil
 }

@@ -19,7 +19,7 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 	w := workOf(ctx)
 	question := authority.Question{
 		Zone: s.at.zone, Name: s.name, Type: s.rrtype,
-		Avoid: s.avoid, Spend: w.spendQuery, Tentative: s.tentative, Depth: w.depth,
+		Signed: s.realm.anchors != nil && isSigned(s.at), Avoid: s.avoid, Spend: w.spendQuery, Tentative: s.tentative, Depth: w.depth,
 	}
 	doubted := false
 	question.Accept = func(msg *dns.Msg) error {
@@ -68,6 +68,11 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 func answered(err error) bool {
 	var failed *authority.Error
 	return errors.As(err, &failed) && !failed.Unreachable()
+}
+
+// isSigned says that the zone above knows DS of a zone, so that an answer without signatures is of no use.
+func isSigned(c *cut) bool {
+	return slices.ContainsFunc(c.referral, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDS })
 }
 
 // askDoubtful takes the answer that was doubtful, since there is none better.
