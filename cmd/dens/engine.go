@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,10 +28,11 @@ import (
 type engine struct {
 	*recursive.Resolver
 	cfg      engineConfig
-	anchors  *anchors.Store  // nil: nothing is validated
-	local    *localroot.Zone // nil: none
-	hosts    lateResolver    // of servers of zones that begin elsewhere than at the root
-	upstream lateResolver    // where anchors' keys come from in forward mode
+	anchors  *anchors.Store           // nil: nothing is validated
+	local    *localroot.Zone          // nil: none
+	hosts    lateResolver             // of servers of zones that begin elsewhere than at the root
+	upstream lateResolver             // where anchors' keys come from in forward mode
+	own      atomic.Pointer[[]string] // zones with servers of their own, which hosts asks
 	stream   *forward.Stream
 	cancel   context.CancelFunc // ends what runs in the background
 	running  sync.WaitGroup
@@ -125,12 +127,17 @@ func (e *engine) build(onlooker bool, log *slog.Logger) error {
 }
 
 // fetchKeys gets a zone's DNSKEY RRset for its trust anchor: from the zone's servers, or by way of the
-// upstream servers where all goes that way.
+// upstream servers where all goes that way. Below zones with servers of their own these are asked: the root
+// may not know of them.
 func (e *engine) fetchKeys(ctx context.Context, zone string) (dnssec.RRset, error) {
-	if e.cfg.mode == configs.ModeRecursive {
+	via := &e.upstream
+	switch own := e.own.Load(); {
+	case own != nil && slices.ContainsFunc(*own, func(z string) bool { return dns.IsSubDomain(z, zone) }):
+		via = &e.hosts
+	case e.cfg.mode == configs.ModeRecursive:
 		return e.Keys(ctx, zone)
 	}
-	answer, err := e.upstream.Resolve(ctx, resolver.Query{
+	answer, err := via.Resolve(ctx, resolver.Query{
 		Name: zone, Type: dns.TypeDNSKEY, Class: dns.ClassINET, DO: true, CD: true,
 	})
 	if err != nil {
@@ -141,7 +148,7 @@ func (e *engine) fetchKeys(ctx context.Context, zone string) (dnssec.RRset, erro
 			return set, nil
 		}
 	}
-	return dnssec.RRset{}, fmt.Errorf("the upstream servers have no DNSKEY of %s", zone)
+	return dnssec.RRset{}, fmt.Errorf("the servers that are configured have no DNSKEY of %s", zone)
 }
 
 // start begins what goes on in the background; once is enough.

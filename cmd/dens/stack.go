@@ -39,6 +39,7 @@ type stack struct {
 	upstream resolver.Resolver // the servers that all is forwarded to; nil: none
 	forwards []forwardGroup
 	judges   []*validate.Chain // of what upstream servers say
+	own      []string          // zones with servers of their own
 	chains   []chainStack
 	closers  []func() // in the order of their making
 	log      *slog.Logger
@@ -97,6 +98,7 @@ func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) 
 // takeOver has the engine ask this stack, rather than the one before it, for what is not its own to find.
 func (s *stack) takeOver() {
 	s.engine.hosts.set(s.router)
+	s.engine.own.Store(&s.own)
 	s.engine.upstream.set(s.upstream)
 }
 
@@ -112,6 +114,9 @@ func (s *stack) build(cfg *configs.Config, onlooker bool) error {
 	bootstrap, err := s.bootstrap(cfg)
 	if err != nil {
 		return err
+	}
+	for _, zone := range cfg.Resolve.Zones {
+		s.own = append(s.own, zone.Zone)
 	}
 	routes := map[string]resolver.Route{}
 	if err := s.addZones(cfg, bootstrap, routes); err != nil {
