@@ -82,6 +82,19 @@ func (r *Resolver) Ask(ctx context.Context, q Question) Reply {
 	return reply
 }
 
+// Truth is what the program that holds a question's zone says to it, without any server in between.
+func (n *Internet) Truth(ctx context.Context, q Question) Reply {
+	for _, s := range n.sites {
+		for _, server := range q.Zone.Servers {
+			if server.Site == s.name {
+				direct := &Resolver{Name: s.name, Address: s.address()}
+				return direct.Ask(ctx, q)
+			}
+		}
+	}
+	return Reply{Rcode: "TIMEOUT"}
+}
+
 // AskAll asks a resolver all questions, so many at a time.
 func (r *Resolver) AskAll(ctx context.Context, questions []Question, atOnce int) []Reply {
 	replies := make([]Reply, len(questions))

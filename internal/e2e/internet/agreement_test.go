@@ -1,0 +1,58 @@
+package internet
+
+import (
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	leastAgreement = 99.5 // per cent
+	leastQuestions = 5000
+	atOnce         = 50
+)
+
+// Dens agrees with Unbound and BIND wherever these two agree, on a fresh start of all three, with many
+// questions at once. DENS_DIFFERENCES names a file for all differences.
+func TestAgreement(t *testing.T) {
+	n := Start(t, AllZones())
+	questions := n.Questions()
+	if len(questions) < leastQuestions {
+		t.Fatalf("%d questions", len(questions))
+	}
+	resolvers := []*Resolver{n.StartUnbound(t), n.StartBIND(t), n.StartDens(t)}
+	replies := make([][]Reply, len(resolvers))
+	var group sync.WaitGroup
+	for i, r := range resolvers {
+		group.Go(func() {
+			start := time.Now()
+			replies[i] = r.AskAll(t.Context(), questions, atOnce)
+			t.Logf("%s: %d questions in %v, %d queries sent", r.Name, len(questions), time.Since(start).Round(time.Second), len(n.Sent(r)))
+		})
+	}
+	group.Wait()
+	c := Compare(questions, replies[0], replies[1], replies[2],
+		func(q Question) Reply { return n.Truth(t.Context(), q) },
+		func(q Question) (one, two Reply) {
+			return resolvers[0].Ask(t.Context(), q), resolvers[1].Ask(t.Context(), q)
+		})
+	t.Logf("\n%s", c.Table("dens"))
+	list := c.List("unbound", "bind", "dens")
+	if path := os.Getenv("DENS_DIFFERENCES"); path != "" {
+		if err := os.WriteFile(path, []byte(c.Table("dens")+list), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	if c.Agreement() < leastAgreement {
+		t.Errorf("dens agrees on %.2f %% of %d questions at which the peers agree\n%s", c.Agreement(), c.Agreed, list)
+	}
+	if c.Agreed < leastQuestions {
+		t.Errorf("the peers agree on %d questions only", c.Agreed)
+	}
+	for _, d := range c.Differences {
+		if d.Unsafe != "" {
+			t.Errorf("unsafe: %s: %s\n\tunbound %s\n\tbind %s\n\tdens %s", d.Unsafe, d.Question, d.One, d.Two, d.Reply)
+		}
+	}
+}
