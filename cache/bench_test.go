@@ -63,11 +63,16 @@ func BenchmarkHit(b *testing.B) {
 	for _, bm := range []struct {
 		name   string
 		change []func(*dns.Msg)
-	}{{"plain", nil}, {"edns", []func(*dns.Msg){edns(1232)}}} {
+		cookie wire.CookieState
+	}{
+		{"plain", nil, wire.CookieNone},
+		{"edns", []func(*dns.Msg){edns(1232)}, wire.CookieNone},
+		{"cookie", []func(*dns.Msg){withCookie(1232)}, wire.CookieValid},
+	} {
 		b.Run(bm.name, func(b *testing.B) {
 			c, reqs := warm(b, 10000, bm.change...)
 			buf := make([]byte, 0, 1232)
-			ctx, from := b.Context(), peer(wire.UDP)
+			ctx, from := b.Context(), cookied(wire.UDP, bm.cookie)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
@@ -77,7 +82,7 @@ func BenchmarkHit(b *testing.B) {
 		})
 		b.Run(bm.name+"/parallel", func(b *testing.B) {
 			c, reqs := warm(b, 10000, bm.change...)
-			ctx, from := b.Context(), peer(wire.UDP)
+			ctx, from := b.Context(), cookied(wire.UDP, bm.cookie)
 			b.ReportAllocs()
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {

@@ -41,22 +41,24 @@ func New(store Store, source Source, cfg Config) *Cache {
 // query is one request on its way.
 type query struct {
 	wire.Request
-	req   []byte
-	proto wire.Protocol
-	start time.Time
+	req    []byte
+	proto  wire.Protocol
+	cookie wire.Cookie
+	start  time.Time
 }
 
 // ServeWire appends the reply to a request to buf[:0]; an empty reply means to stay silent. When ctx ends
 // first it answers with what there is.
 func (c *Cache) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
-	q := query{Request: wire.Peek(req), req: req, proto: from.Protocol, start: time.Now()}
+	q := query{Request: wire.Peek(req), req: req, proto: from.Protocol, cookie: from.Cookie, start: time.Now()}
 	switch q.Kind {
 	case wire.Silent:
 		c.observe(&q, 0, "", Silent)
 		return buf[:0]
 	case wire.Broken:
-		c.observe(&q, q.Rcode, "", Uncached)
-		return q.AppendStatus(buf[:0], req, wire.Status{Rcode: q.Rcode})
+		return c.status(&q, q.Rcode, buf)
+	case wire.Probe:
+		return c.status(&q, probed(from.Cookie.State), buf)
 	case wire.Other:
 		key := string(q.AppendKey(buf[:0], req))
 		return c.await(ctx, &q, c.direct(key, bytes.Clone(req)), nil, Uncached, buf)
@@ -134,11 +136,29 @@ func wait(ctx context.Context, f *flight, d time.Duration) bool {
 	return false
 }
 
+// status answers without an entry.
+func (c *Cache) status(q *query, rcode uint16, buf []byte) []byte {
+	c.observe(q, rcode, "", Uncached)
+	return q.AppendStatus(buf[:0], q.req, wire.Status{Rcode: rcode, Cookie: q.cookie.Option()})
+}
+
+// probed is what a client is told of its server cookie (RFC 7873 section 5.4).
+func probed(s wire.CookieState) uint16 {
+	switch s {
+	case wire.CookieNone:
+		return wire.RcodeFormatError // without cookies in use, a question is missing
+	case wire.CookieBad:
+		return wire.RcodeBadCookie
+	default:
+		return wire.RcodeSuccess
+	}
+}
+
 // fail answers SERVFAIL without an entry.
 func (c *Cache) fail(q *query, text string, outcome Outcome, buf []byte) []byte {
 	c.observe(q, wire.RcodeServerFailure, "", outcome)
 	return q.AppendStatus(buf[:0], q.req, wire.Status{
-		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text,
+		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text, Cookie: q.cookie.Option(),
 	})
 }
 

@@ -24,6 +24,7 @@ func FuzzServe(f *testing.F) {
 	f.Add(request(f, "large.eth.", dns.TypeA, origin), uint8(wire.UDP))
 	f.Add(request(f, "a.", dns.TypeAXFR, edns(512)), uint8(wire.DoH))
 	f.Add(request(f, "a.", dns.TypeA, edns(1232), func(m *dns.Msg) { m.IsEdns0().SetVersion(1) }), uint8(wire.UDP))
+	f.Add(request(f, "large.eth.", dns.TypeA, withCookie(512)), uint8(wire.UDP))
 	f.Add([]byte{0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, uint8(wire.UDP))
 	src := &source{answer: func(_ context.Context, req *dns.Msg) (cache.Entry, error) {
 		e := entry(req, time.Hour, dns.RcodeSuccess)
@@ -40,6 +41,9 @@ func FuzzServe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, req []byte, by uint8) {
 		before := bytes.Clone(req)
 		from := peer(wire.Protocol(by % 4))
+		if asked := wire.Peek(req); len(asked.Cookie(req)) > 0 {
+			from = cookied(from.Protocol, wire.CookieClient)
+		}
 		first := c.ServeWire(t.Context(), req, from, nil)
 		second := c.ServeWire(t.Context(), req, from, make([]byte, 0, 4096))
 		if !bytes.Equal(before, req) {
@@ -57,6 +61,9 @@ func FuzzServe(f *testing.F) {
 			return
 		}
 		m := unpack(t, first)
+		if (cookieIn(m) != "") != (from.Cookie.State != wire.CookieNone) {
+			t.Fatalf("cookie: %v", m)
+		}
 		if m.Id != r.ID || !m.Response || (m.IsEdns0() != nil) != r.EDNS || m.RecursionDesired != r.RD() {
 			t.Fatalf("%v", m)
 		}

@@ -26,7 +26,7 @@ func (c *Cache) send(q *query, e *Entry, outcome Outcome, buf []byte) []byte {
 	if !q.EDNS {
 		return wire.Truncate(msg, limit)
 	}
-	opt := wire.OPT{Rcode: e.rcode(), DO: q.DO, HasEDE: e.HasEDE, EDECode: e.EDECode, EDEText: e.EDEText}
+	opt := wire.OPT{Rcode: e.rcode(), DO: q.DO, HasEDE: e.HasEDE, EDECode: e.EDECode, EDEText: e.EDEText, Cookie: q.cookie.Option()}
 	if outcome == Stale {
 		opt.HasEDE, opt.EDECode, opt.EDEText = true, staleCode(e), ""
 	}

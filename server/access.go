@@ -38,7 +38,7 @@ func (a *Access) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf 
 	}
 	a.stats.Refused.Add(1)
 	const prohibited = 18
-	return wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeRefused, HasEDE: true, EDECode: prohibited})
+	return wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeRefused, HasEDE: true, EDECode: prohibited, Cookie: from.Cookie.Option()})
 }
 
 func prefixes(texts ...string) []netip.Prefix {

@@ -15,6 +15,7 @@ type Config struct {
 	Certificate *Certificate // needed by DoT and DoH
 	Path        string       // of the DoH resource; "/dns-query"
 	JSON        JSONCodec    // nil: no application/dns-json
+	Cookies     *Cookies     // nil: the COOKIE option is ignored (RFC 7873)
 
 	Log   *slog.Logger // slog.DiscardHandler
 	Stats *Stats       // a new one

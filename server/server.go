@@ -196,9 +196,11 @@ func (s *Server) answer(ctx context.Context, req []byte, from wire.Peer, buf []b
 		if cause := recover(); cause != nil {
 			conf.Stats.Panics.Add(1)
 			s.logPanic(conf, cause)
-			reply = wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeServerFailure})
+			reply = wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeServerFailure, Cookie: from.Cookie.Option()})
 		}
 	}()
+	from.Cookie = conf.Cookies.judge(req, from.Addr.Addr())
+	conf.Stats.Cookies[from.Cookie.State].Add(1)
 	reply = (*s.handler.Load()).ServeWire(ctx, req, from, buf)
 	if len(reply) == 0 {
 		conf.Stats.Silent.Add(1)

@@ -15,8 +15,12 @@ type Stats struct {
 	Refused     atomic.Uint64 // requests of clients that are not allowed (Access)
 	RateDropped atomic.Uint64 // requests over the rate that got silence (RateLimit)
 	RateSlipped atomic.Uint64 // requests over the rate that got TC (RateLimit)
+	RateCookies atomic.Uint64 // requests over the rate that got BADCOOKIE (RateLimit)
 	WriteErrors atomic.Uint64 // replies that could not be sent
 	Panics      atomic.Uint64 // panics of the Handler
+
+	// Cookies counts requests by what their COOKIE option was worth.
+	Cookies [wire.CookieBad + 1]atomic.Uint64
 
 	conns [protocols]connStats
 }

@@ -66,7 +66,7 @@ func TestRateLimitBucket(t *testing.T) {
 	now := int64(1)
 	take := func(n int) (out string) {
 		for range n {
-			out += string("oSd"[r.take(client, now)])
+			out += string("oCSd"[r.take(client, wire.CookieNone, now)])
 		}
 		return out
 	}
@@ -93,11 +93,11 @@ func TestRateLimitNetworks(t *testing.T) {
 		{"2001:db8:0:1ff::1", rateOK}, {"2001:db8:0:100::1", rateDrop}, {"2001:db8:0:200::1", rateOK}, {"fe80::1%eth0", rateOK},
 	}
 	for _, tt := range tests {
-		if got := r.take(netip.MustParseAddr(tt.addr), 1); got != tt.want {
+		if got := r.take(netip.MustParseAddr(tt.addr), wire.CookieNone, 1); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.addr, got, tt.want)
 		}
 	}
-	if got := r.take(netip.Addr{}, 1); got != rateOK {
+	if got := r.take(netip.Addr{}, wire.CookieNone, 1); got != rateOK {
 		t.Errorf("the zero address: %d", got)
 	}
 }
@@ -106,10 +106,10 @@ func TestRateLimitNetworks(t *testing.T) {
 func TestRateLimitTableIsBounded(t *testing.T) {
 	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 2, Networks: 64}, new(Stats)).(*RateLimit)
 	for i := range 100_000 {
-		r.take(netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), int64(i+1))
+		r.take(netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), wire.CookieState(i%4), int64(i+1))
 	}
-	if len(r.sets) != 8 {
-		t.Errorf("%d sets, want 8", len(r.sets))
+	if len(r.networks.sets) != 8 || len(r.proven.sets) != 8 {
+		t.Errorf("%d and %d sets, want 8", len(r.networks.sets), len(r.proven.sets))
 	}
 }
 
@@ -158,7 +158,7 @@ func TestRateLimitConcurrently(t *testing.T) {
 	for i := range counts {
 		group.Go(func() {
 			for range 1000 {
-				if r.take(netip.MustParseAddr("192.0.2.1"), 1) == rateOK {
+				if r.take(netip.MustParseAddr("192.0.2.1"), wire.CookieNone, 1) == rateOK {
 					counts[i]++
 				}
 			}

@@ -9,8 +9,8 @@ const (
 	optionEDE = 15 // RFC 8914
 	optLen    = 11 // an OPT record without options
 
-	// maxEDEText keeps the longest question with an OPT record and an EDE below 512 octets.
-	maxEDEText = 200
+	// maxEDEText keeps the longest question with an OPT record, a cookie and an EDE below 512 octets.
+	maxEDEText = 190
 )
 
 // OPT is what goes into a reply's OPT record (RFC 6891).
@@ -20,6 +20,7 @@ type OPT struct {
 	HasEDE  bool
 	EDECode uint16
 	EDEText string
+	Cookie  []byte // value of OptionCookie, when not nil
 	Origin  []byte // value of OptionOrigin, when not nil
 }
 
@@ -28,6 +29,9 @@ func (o *OPT) Len() int {
 	n := optLen
 	if o.HasEDE {
 		n += 6 + len(clip(o.EDEText))
+	}
+	if o.Cookie != nil {
+		n += 4 + len(o.Cookie)
 	}
 	if o.Origin != nil {
 		n += 4 + len(o.Origin)
@@ -53,6 +57,11 @@ func AppendOPT(dst []byte, o *OPT) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(text)))
 		dst = binary.BigEndian.AppendUint16(dst, o.EDECode)
 		dst = append(dst, text...)
+	}
+	if o.Cookie != nil {
+		dst = binary.BigEndian.AppendUint16(dst, OptionCookie)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(o.Cookie)))
+		dst = append(dst, o.Cookie...)
 	}
 	if o.Origin != nil {
 		dst = binary.BigEndian.AppendUint16(dst, OptionOrigin)

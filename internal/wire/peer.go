@@ -28,8 +28,9 @@ func (p Protocol) String() string {
 	}
 }
 
-// Peer is who sent a request, and how.
+// Peer is who sent a request, how, and what its cookie proves.
 type Peer struct {
 	Addr     netip.AddrPort
 	Protocol Protocol
+	Cookie   Cookie // RFC 7873
 }

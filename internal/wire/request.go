@@ -21,7 +21,7 @@ const (
 	flagDO    = 1 << 15 // in the OPT record's TTL (RFC 3225)
 )
 
-// Rcodes that Peek decides on.
+// Rcodes that are decided on without unpacking.
 const (
 	RcodeSuccess        uint16 = 0
 	RcodeFormatError    uint16 = 1
@@ -30,6 +30,7 @@ const (
 	RcodeNotImplemented uint16 = 4
 	RcodeRefused        uint16 = 5
 	RcodeBadVersion     uint16 = 16
+	RcodeBadCookie      uint16 = 23 // RFC 7873 section 8
 )
 
 // OptionOrigin is a private EDNS option (from the range for local use, RFC 6891 section 9). Empty in a
@@ -54,6 +55,9 @@ const (
 	Plain
 	// Other is well-formed, but its reply is not kept: another class, a meta type, a zone transfer.
 	Other
+	// Probe has no question but a COOKIE option: the client wants a server cookie alone (RFC 7873
+	// section 5.4).
+	Probe
 )
 
 // Request is what can be told from a request's bytes. It holds offsets, not slices, so that it costs
@@ -74,6 +78,8 @@ type Request struct {
 	UDPSize int // of the OPT record, at least 512; 512 without one
 	DO      bool
 	Origin  bool // OptionOrigin was sent
+
+	cookieOff, cookieEnd int // of the value of the COOKIE option; 0 without one
 }
 
 // RD, AD and CD are the header bits that a client sets (RFC 1035, RFC 6840 section 5.7, RFC 4035 section 3.2.2).
@@ -109,6 +115,8 @@ func Peek(req []byte) Request {
 	case r.EDNS && r.Version != 0:
 		// Also before FORMERR: only the head of another version's OPT record is known (RFC 6891 section 6.1.3).
 		r.Kind, r.Rcode = Broken, RcodeBadVersion
+	case ok && r.cookieEnd != 0 && binary.BigEndian.Uint16(req[4:]) == 0:
+		r.Kind = Probe
 	case !ok || !r.HasQuestion:
 		r.Kind, r.Rcode = Broken, RcodeFormatError
 	case r.Class == classINET && ordinary(r.Type):
@@ -184,19 +192,23 @@ func (r *Request) opt(req []byte, off int, rr record) bool {
 	ttl := binary.BigEndian.Uint32(req[rr.ttlOff():])
 	r.Version = uint8(ttl >> 16)
 	r.DO = ttl&flagDO != 0
-	data := req[rr.dataOff():rr.end]
-	for len(data) > 0 {
-		if len(data) < 4 {
+	for at := rr.dataOff(); at < rr.end; {
+		if rr.end-at < 4 {
 			return false
 		}
-		n := int(binary.BigEndian.Uint16(data[2:]))
-		if len(data) < 4+n {
+		end := at + 4 + int(binary.BigEndian.Uint16(req[at+2:]))
+		if end > rr.end {
 			return false
 		}
-		if binary.BigEndian.Uint16(data) == OptionOrigin {
+		switch binary.BigEndian.Uint16(req[at:]) {
+		case OptionCookie:
+			if !r.cookie(at+4, end) {
+				return false
+			}
+		case OptionOrigin:
 			r.Origin = true
 		}
-		data = data[4+n:]
+		at = end
 	}
 	return true
 }

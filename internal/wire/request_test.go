@@ -72,10 +72,26 @@ func TestPeekKind(t *testing.T) {
 		{"an OPT record cut short", with(plain, 10, rawOPT[:8]...), wire.Broken, wire.RcodeFormatError},
 		{"an option longer than its record", with(plain, 10, append(append([]byte{}, rawOPT[:9]...), 0, 4, 0, 10, 0, 1)...), wire.Broken, wire.RcodeFormatError},
 		{"an option cut short", with(plain, 10, append(append([]byte{}, rawOPT[:9]...), 0, 2, 0, 10)...), wire.Broken, wire.RcodeFormatError},
+		{"a COOKIE option without octets", withOption(plain, 10, 0), wire.Broken, wire.RcodeFormatError},
+		{"of 7 octets", withOption(plain, 10, 7), wire.Broken, wire.RcodeFormatError},
+		{"of 9 octets", withOption(plain, 10, 9), wire.Broken, wire.RcodeFormatError},
+		{"of 15 octets", withOption(plain, 10, 15), wire.Broken, wire.RcodeFormatError},
+		{"of 41 octets", withOption(plain, 10, 41), wire.Broken, wire.RcodeFormatError},
+		{"of 16 octets", withOption(plain, 10, 16), wire.Plain, 0},
+		{"of 40 octets", withOption(plain, 10, 40), wire.Plain, 0},
+		{"a bad COOKIE option behind a good one", withOption(plain, 10, 8, 7), wire.Plain, 0},
+		{"a good COOKIE option behind a bad one", withOption(plain, 10, 7, 8), wire.Broken, wire.RcodeFormatError},
+		{"no question but a cookie", withOption(make([]byte, 12), 10, 8), wire.Probe, 0},
+		{"no question but a bad cookie", withOption(make([]byte, 12), 10, 9), wire.Broken, wire.RcodeFormatError},
+		{"no question but another option", withOption(make([]byte, 12), 11, 8), wire.Broken, wire.RcodeFormatError},
+		{"two questions and a cookie", withOption(with(plain, 4, plain[12:]...), 10, 8), wire.Broken, wire.RcodeFormatError},
+		{"no question, a cookie and garbage", append(withOption(make([]byte, 12), 10, 8), 0), wire.Broken, wire.RcodeFormatError},
+
 		{"an additional record that is not there", with(plain, 10), wire.Broken, wire.RcodeFormatError},
 
 		{"NOTIFY", query(t, "a.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), wire.Broken, wire.RcodeNotImplemented},
 		{"STATUS without a question", []byte{0, 1, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0}, wire.Broken, wire.RcodeNotImplemented},
+		{"EDNS version 1 with what is no cookie here", withVersion1(withOption(plain, 10, 9)), wire.Broken, wire.RcodeBadVersion},
 		{"EDNS version 1", query(t, "a.", dns.TypeA, opt(1)), wire.Broken, wire.RcodeBadVersion},
 
 		{"AXFR", query(t, "a.", dns.TypeAXFR, nil), wire.Other, 0},
@@ -91,6 +107,47 @@ func TestPeekKind(t *testing.T) {
 				t.Errorf("kind %d rcode %d, want %d %d", r.Kind, r.Rcode, tt.kind, tt.rcode)
 			}
 		})
+	}
+}
+
+// withOption returns a copy of a message with an OPT record that has an option of each length.
+func withOption(msg []byte, code uint16, lengths ...int) []byte {
+	var data []byte
+	for _, n := range lengths {
+		data = binary.BigEndian.AppendUint16(data, code)
+		data = binary.BigEndian.AppendUint16(data, uint16(n))
+		data = append(data, bytes.Repeat([]byte{byte(n)}, n)...)
+	}
+	record := binary.BigEndian.AppendUint16(bytes.Clone(rawOPT[:9]), uint16(len(data)))
+	return with(msg, 10, append(record, data...)...)
+}
+
+// withVersion1 sets the version of the OPT record that ends a message whose header has no other 41.
+func withVersion1(msg []byte) []byte {
+	msg[bytes.Index(msg, rawOPT[:9])+6] = 1
+	return msg
+}
+
+// TestPeekCookie: the first option counts (RFC 7873 section 5.2), and that of another version not at all.
+func TestPeekCookie(t *testing.T) {
+	plain := query(t, "a.", dns.TypeA, nil)
+	for _, tt := range []struct {
+		story string
+		req   []byte
+		want  []byte
+	}{
+		{"nothing", nil, nil},
+		{"no OPT record", plain, nil},
+		{"another option", withOption(plain, 12, 8), nil},
+		{"the first of two", withOption(plain, 10, 24, 8), bytes.Repeat([]byte{24}, 24)},
+		{"a bad one", withOption(plain, 10, 9), nil},
+		{"EDNS version 1", withVersion1(withOption(plain, 10, 8)), nil},
+		{"trailing garbage", append(withOption(plain, 10, 8), 0), bytes.Repeat([]byte{8}, 8)},
+	} {
+		r := wire.Peek(tt.req)
+		if got := r.Cookie(tt.req); !bytes.Equal(got, tt.want) {
+			t.Errorf("%s: %x, want %x", tt.story, got, tt.want)
+		}
 	}
 }
 
@@ -192,13 +249,15 @@ func FuzzPeek(f *testing.F) {
 	f.Add(query(f, "Alice.eth.", dns.TypeA, nil))
 	f.Add(query(f, strings.Repeat("a.", 127), dns.TypeTXT, opt(0, &dns.EDNS0_LOCAL{Code: wire.OptionOrigin})))
 	f.Add(query(f, "a.", dns.TypeA, opt(1)))
+	f.Add(withOption(query(f, "a.", dns.TypeA, nil), 10, 24, 3))
+	f.Add(withOption(make([]byte, 12), 10, 8))
 	f.Add(with(query(f, "a.", dns.TypeA, nil), 10, rawOPT...))
 	f.Add([]byte{0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1})
 	seed := maphash.MakeSeed()
 	f.Fuzz(func(t *testing.T, req []byte) {
 		before := bytes.Clone(req)
 		r := wire.Peek(req)
-		status := wire.AppendStatus(nil, req, wire.Status{Rcode: 5, HasEDE: true, EDECode: 18, EDEText: "no"})
+		status := wire.AppendStatus(nil, req, wire.Status{Rcode: 23, HasEDE: true, EDECode: 18, EDEText: "no", Cookie: make([]byte, wire.CookieLen)})
 		if !bytes.Equal(before, req) {
 			t.Fatal("the request was changed")
 		}
@@ -210,6 +269,9 @@ func FuzzPeek(f *testing.F) {
 			if err := m.Unpack(status); err != nil || !m.Response || m.Id != r.ID || len(status) > 512 {
 				t.Fatalf("status %x: %v", status, err)
 			}
+		}
+		if n := len(r.Cookie(req)); n != 0 && n != 8 && (n < 16 || n > 40) || n != 0 && !r.EDNS || n == 0 && r.Kind == wire.Probe {
+			t.Fatalf("a cookie of %d octets", n)
 		}
 		if r.Kind != wire.Plain && r.Kind != wire.Other {
 			return

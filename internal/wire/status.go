@@ -8,6 +8,7 @@ type Status struct {
 	HasEDE  bool   // EDECode and EDEText are to go out (RFC 8914) when the request has an OPT record
 	EDECode uint16
 	EDEText string
+	Cookie  []byte // value of the COOKIE option, when not nil and the request has an OPT record
 }
 
 // AppendStatus appends to dst a reply to req that has no records: ID, opcode, RD and CD as in req, QR
@@ -44,7 +45,7 @@ func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
 		dst = append(dst, r.Question(req)...)
 	}
 	if r.EDNS {
-		o := OPT{Rcode: s.Rcode, DO: r.DO, HasEDE: s.HasEDE, EDECode: s.EDECode, EDEText: s.EDEText}
+		o := OPT{Rcode: s.Rcode, DO: r.DO, HasEDE: s.HasEDE, EDECode: s.EDECode, EDEText: s.EDEText, Cookie: s.Cookie}
 		dst = AppendOPT(dst, &o)
 	}
 	return dst

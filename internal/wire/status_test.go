@@ -25,6 +25,9 @@ func query(t testing.TB, name string, qtype uint16, change func(*dns.Msg)) []byt
 	return b
 }
 
+// longName has 255 octets, as many as a name can have.
+var longName = strings.Repeat("abcdefg.", 31) + "abcde."
+
 func TestAppendStatus(t *testing.T) {
 	edns := func(m *dns.Msg) { m.SetEdns0(4096, true) }
 	tests := []struct {
@@ -46,6 +49,9 @@ func TestAppendStatus(t *testing.T) {
 			s: wire.Status{Rcode: wire.RcodeBadVersion}, rcode: dns.RcodeServerFailure},
 		{story: "a long text is clipped", req: query(t, strings.Repeat("abcdefg.", 31), dns.TypeA, edns),
 			s: wire.Status{HasEDE: true, EDEText: strings.Repeat("é", 5000)}, opt: true},
+		{story: "BADCOOKIE with all that a reply may have", req: query(t, longName, dns.TypeA, edns),
+			s: wire.Status{Rcode: wire.RcodeBadCookie, HasEDE: true, EDEText: strings.Repeat("é", 5000), Cookie: make([]byte, wire.CookieLen)}, rcode: dns.RcodeBadCookie, opt: true},
+		{story: "a cookie without OPT", req: query(t, "alice.eth.", dns.TypeA, nil), s: wire.Status{TC: true, Cookie: make([]byte, wire.CookieLen)}},
 		{story: "short", req: make([]byte, 11), silent: true},
 		{story: "empty", silent: true},
 		{story: "a reply", req: query(t, "a.", dns.TypeA, func(m *dns.Msg) { m.Response = true }), silent: true},
@@ -97,6 +103,13 @@ func checkStatusOPT(t *testing.T, o *dns.OPT, want bool, s wire.Status) {
 	}
 	if o.UDPSize() != wire.UDPSize || !o.Do() || o.Version() != 0 {
 		t.Errorf("OPT %v", o)
+	}
+	if s.Cookie != nil {
+		last := len(o.Option) - 1
+		if c, ok := o.Option[last].(*dns.EDNS0_COOKIE); !ok || len(c.Cookie) != 2*len(s.Cookie) {
+			t.Fatalf("options %v", o.Option)
+		}
+		o.Option = o.Option[:last]
 	}
 	if (len(o.Option) == 1) != s.HasEDE {
 		t.Fatalf("options %v", o.Option)
