@@ -14,7 +14,8 @@ const (
 )
 
 // Dens agrees with Unbound and BIND wherever these two agree, on a fresh start of all three, with many
-// questions at once. DENS_DIFFERENCES names a file for all differences.
+// questions at once, and again with all that is in its cache then. DENS_DIFFERENCES names a file for all
+// differences; .cold and .warm are added to it.
 func TestAgreement(t *testing.T) {
 	n := Start(t, AllZones())
 	questions := n.Questions()
@@ -32,27 +33,33 @@ func TestAgreement(t *testing.T) {
 		})
 	}
 	group.Wait()
-	c := Compare(questions, replies[0], replies[1], replies[2],
-		func(q Question) Reply { return n.Truth(t.Context(), q) },
-		func(q Question) (one, two Reply) {
-			return resolvers[0].Ask(t.Context(), q), resolvers[1].Ask(t.Context(), q)
-		})
-	t.Logf("\n%s", c.Table("dens"))
-	list := c.List("unbound", "bind", "dens")
-	if path := os.Getenv("DENS_DIFFERENCES"); path != "" {
-		if err := os.WriteFile(path, []byte(c.Table("dens")+list), 0o644); err != nil {
-			t.Error(err)
+	judge := func(pass string, replies [][]Reply) {
+		t.Helper()
+		c := Compare(questions, replies[0], replies[1], replies[2],
+			func(q Question) Reply { return n.Truth(t.Context(), q) },
+			func(q Question) (one, two Reply) {
+				return resolvers[0].Ask(t.Context(), q), resolvers[1].Ask(t.Context(), q)
+			})
+		t.Logf("%s\n%s", pass, c.Table("dens"))
+		list := c.List("unbound", "bind", "dens")
+		if path := os.Getenv("DENS_DIFFERENCES"); path != "" {
+			if err := os.WriteFile(path+"."+pass, []byte(c.Table("dens")+list), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+		if c.Agreement() < leastAgreement {
+			t.Errorf("%s: dens agrees on %.2f %% of %d questions at which the peers agree\n%s", pass, c.Agreement(), c.Agreed, list)
+		}
+		if c.Agreed < leastQuestions {
+			t.Errorf("%s: the peers agree on %d questions only", pass, c.Agreed)
+		}
+		for _, d := range c.Differences {
+			if d.Unsafe != "" {
+				t.Errorf("%s: unsafe: %s: %s\n\tunbound %s\n\tbind %s\n\tdens %s", pass, d.Unsafe, d.Question, d.One, d.Two, d.Reply)
+			}
 		}
 	}
-	if c.Agreement() < leastAgreement {
-		t.Errorf("dens agrees on %.2f %% of %d questions at which the peers agree\n%s", c.Agreement(), c.Agreed, list)
-	}
-	if c.Agreed < leastQuestions {
-		t.Errorf("the peers agree on %d questions only", c.Agreed)
-	}
-	for _, d := range c.Differences {
-		if d.Unsafe != "" {
-			t.Errorf("unsafe: %s: %s\n\tunbound %s\n\tbind %s\n\tdens %s", d.Unsafe, d.Question, d.One, d.Two, d.Reply)
-		}
-	}
+	judge("cold", replies)
+	// What is in the cache by now is as good.
+	judge("warm", [][]Reply{replies[0], replies[1], resolvers[2].AskAll(t.Context(), questions, atOnce)})
 }

@@ -69,12 +69,15 @@ func (d *Difference) judge(truth func(Question) Reply, warm func(Question) (one,
 	d.Unsafe = unsafe(d.Question, d.One, d.Two, d.Reply)
 	// With CD both peers give AD only to what they happen to have validated before, for somebody else (RFC
 	// 4035 section 3.2.3 leaves it to them): what they say without CD tells whether AD is earned.
-	if d.Question.Flags == DOCD && d.One.AD != d.Reply.AD && d.One.Rcode == d.Reply.Rcode && slices.Equal(d.One.Answer, d.Reply.Answer) {
+	if d.Question.Flags == DOCD && d.Reply.AD {
 		q := d.Question
 		q.Flags = DO
-		if a, b := warm(q); a.Same(d.Reply) && b.Same(d.Reply) {
+		a, b := warm(q)
+		if a.Same(d.Reply) || b.Same(d.Reply) {
 			d.Unsafe = ""
-			return agreed, agreed
+		}
+		if agreed && a.Same(d.Reply) && b.Same(d.Reply) {
+			return agreed, true
 		}
 	}
 	// Where only servers lie and the zone is right, a resolver may know better from what it has validated

@@ -20,8 +20,14 @@ import (
 	"dens/dnssec"
 )
 
-// unknownAlgorithm is an algorithm that nobody implements (RFC 8624 has it unassigned).
+// unknownAlgorithm is an algorithm that nobody implements (it is unassigned).
 const unknownAlgorithm = 200
+
+// unsupported are the algorithms that no validator may take for one it knows: unassigned, or given up (RFC
+// 8624 section 3.1, RFC 9906). Their keys and signatures here are those of ECDSA with another number on them.
+func unsupported(alg uint8) bool {
+	return alg == unknownAlgorithm || alg == dns.DSA || alg == dns.DSANSEC3SHA1 || alg == dns.ECCGOST
+}
 
 const (
 	keyTTL    = 3600 // seconds, of DNSKEY and DS
@@ -47,6 +53,9 @@ func newKeyring() *keyring { return &keyring{rsa: map[string]*rsa.PrivateKey{}} 
 
 // private makes a private key of an algorithm. Those of one algorithm and role are the same for RSA.
 func (k *keyring) private(alg uint8, role string) (crypto.Signer, error) {
+	if unsupported(alg) {
+		alg = dns.ECDSAP256SHA256
+	}
 	switch alg {
 	case dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512:
 		k.mu.Lock()
@@ -60,7 +69,7 @@ func (k *keyring) private(alg uint8, role string) (crypto.Signer, error) {
 		}
 		k.rsa[role] = key
 		return key, nil
-	case dns.ECDSAP256SHA256, unknownAlgorithm:
+	case dns.ECDSAP256SHA256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case dns.ECDSAP384SHA384:
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -85,7 +94,7 @@ func (k *keyring) key(zone string, alg uint8, flags uint16, protocol uint8) (zon
 		return zoneKey{}, err
 	}
 	as := alg
-	if alg == unknownAlgorithm {
+	if unsupported(alg) {
 		as = dns.ECDSAP256SHA256
 	}
 	public, err := dnssec.NewKey(zone, keyTTL, flags, as, private.Public())
@@ -97,7 +106,7 @@ func (k *keyring) key(zone string, alg uint8, flags uint16, protocol uint8) (zon
 }
 
 // sign makes the signature of an RRset. Algorithms that the DNS library knows are signed by it, Ed448 by
-// dens, and for an unknown algorithm the signature is one of ECDSA.
+// dens.
 func (k zoneKey) sign(rrs []dns.RR, from, until time.Time) (*dns.RRSIG, error) {
 	if k.Algorithm == dns.ED448 {
 		return (&dnssec.Signer{Key: k.DNSKEY, Private: k.private}).Sign(rrs, from, until)
@@ -110,7 +119,7 @@ func (k zoneKey) sign(rrs []dns.RR, from, until time.Time) (*dns.RRSIG, error) {
 		KeyTag:     k.KeyTag(),
 		SignerName: k.Hdr.Name,
 	}
-	if k.Algorithm == unknownAlgorithm {
+	if unsupported(k.Algorithm) {
 		sig.Algorithm = dns.ECDSAP256SHA256
 	}
 	if err := sig.Sign(k.private, rrs); err != nil {

@@ -39,7 +39,7 @@ func goodZones() []Zone {
 		{Name: "sec.optout.org", Group: "opt-out", Sign: &Signing{}, Servers: on("nsd-sub", "knot-sub")},
 		{Name: "e.d.c.optout.org", Group: "opt-out", Servers: on("nsd-sub")},
 	}
-	for i, alg := range []uint8{5, 7, 8, 10, 13, 14, 15, 16, unknownAlgorithm} {
+	for i, alg := range []uint8{3, 5, 6, 7, 8, 10, 12, 13, 14, 15, 16, unknownAlgorithm} {
 		servers := [][]Server{on("nsd", "knot"), on("nsd"), on("knot")}[i%3]
 		zones = append(zones,
 			Zone{Name: fmt.Sprintf("alg%d.net", alg), Group: "algorithms", Sign: &Signing{Alg: alg}, Servers: servers},

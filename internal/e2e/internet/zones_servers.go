@@ -23,11 +23,11 @@ func serverZones() []Zone {
 	}
 	rows := []row{
 		{name: "dropedns", fault: dropEDNS, alone: true, slow: true},
-		{name: "formerredns", fault: formerrEDNS, alone: true},
+		{name: "formerredns", fault: formerrEDNS, alone: true, sign: true},
 		{name: "formerrbare", fault: formerrBare, alone: true},
 		{name: "notimpedns", fault: notimpEDNS, alone: true},
 		{name: "stripedns", fault: stripEDNS, alone: true, sign: true},
-		{name: "badvers", fault: badvers, alone: true},
+		{name: "badvers", fault: badvers, alone: true, sign: true},
 		{name: "echoopt", fault: echoOPT, alone: true},
 		{name: "truncated", fault: truncated, alone: true, sign: true},
 		{name: "halftruncated", fault: halfTruncated, alone: true, slow: true},
