@@ -52,6 +52,9 @@ type Access struct {
 	Rate  float64        `json:"rate"`  // queries a second for each client prefix (/24, /56); 0 is off
 	Burst int            `json:"burst"` // queries that a client prefix may send at once
 	Slip  int            `json:"slip"`  // every n-th refused UDP query gets a truncated reply; 0 is none
+	// CookieSecrets key the DNS cookies (RFC 9018), 32 hexadecimal digits each: the first makes them, all of
+	// them check them. Empty: one is drawn each day.
+	CookieSecrets []Secret `json:"cookie_secrets"`
 }
 
 // Cache bounds the cache. Times are durations in the file ("15m").

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -71,7 +72,33 @@ func (v value) access(c *Access) {
 		"rate":  func(v value) { v.number(&c.Rate, 1e6) },
 		"burst": func(v value) { v.integer(&c.Burst, 1, 1e6) },
 		"slip":  func(v value) { v.integer(&c.Slip, 0, 100) },
+		"cookie_secrets": func(v value) {
+			listOf(v, &c.CookieSecrets, value.cookieSecret)
+			if len(c.CookieSecrets) > maxCookieSecrets {
+				v.bad(fmt.Sprintf("%d elements", len(c.CookieSecrets)), fmt.Sprintf("at most %d", maxCookieSecrets))
+			}
+		},
 	})
+}
+
+// maxCookieSecrets bounds what the check of a cookie costs.
+const maxCookieSecrets = 4
+
+// cookieSecret reads 16 octets, which are not shown even where the file itself has them.
+func (v value) cookieSecret() (Secret, bool) {
+	const expected = "32 hexadecimal digits"
+	t, ok := v.text(expected)
+	if !ok {
+		return Secret{}, false
+	}
+	if octets, err := hex.DecodeString(t.val); err != nil || len(octets) != 16 {
+		v.bad(fmt.Sprintf("%d other characters", len(t.val)), expected)
+		return Secret{}, false
+	}
+	if !t.expanded {
+		t.raw = "..."
+	}
+	return NewSecret(t.val, t.raw), true
 }
 
 func (v value) cache(c *Cache) {

@@ -54,6 +54,8 @@ func newStateCollector(src Sources) *stateCollector {
 		{src.Traffic != nil, "refused_total", "Requests of clients that are not allowed.", nil},
 		{src.Traffic != nil, "rate_dropped_total", "Requests over the rate that got no reply.", nil},
 		{src.Traffic != nil, "rate_slipped_total", "Requests over the rate that got a truncated reply.", nil},
+		{src.Traffic != nil, "rate_badcookie_total", "Requests over the rate that were told their cookie.", nil},
+		{src.Traffic != nil, "dns_cookies_total", "Requests, by what their DNS cookie was worth.", []string{"state"}},
 		{src.Traffic != nil, "write_errors_total", "Replies that could not be sent.", nil},
 		{src.Traffic != nil, "panics_total", "Panics that were survived.", nil},
 	} {
@@ -160,6 +162,10 @@ func (c *stateCollector) traffic(ch chan<- prometheus.Metric) {
 	c.count(ch, "refused_total", t.Refused)
 	c.count(ch, "rate_dropped_total", t.RateDropped)
 	c.count(ch, "rate_slipped_total", t.RateSlipped)
+	c.count(ch, "rate_badcookie_total", t.RateCookies)
+	for state, n := range t.Cookies {
+		c.count(ch, "dns_cookies_total", n, state)
+	}
 	c.count(ch, "write_errors_total", t.WriteErrors)
 	c.count(ch, "panics_total", t.Panics)
 }

@@ -122,6 +122,8 @@ type Traffic struct {
 	Refused     uint64
 	RateDropped uint64
 	RateSlipped uint64
+	RateCookies uint64
+	Cookies     map[string]uint64 // requests by what their DNS cookie was worth
 	WriteErrors uint64
 	Panics      uint64
 }

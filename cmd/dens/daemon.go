@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ type daemonState struct {
 	started  time.Time
 	store    *cache.Memory
 	stats    *server.Stats
+	cookies  *server.Cookies // of a secret that is drawn here
 	registry *prometheus.Registry
 	metrics  *web.Metrics
 	server   *server.Server
@@ -61,6 +63,7 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 		started: time.Now(),
 		store:   cache.NewMemory(memoryConfig(cfg)),
 		stats:   new(server.Stats),
+		cookies: server.NewCookies(),
 		failed:  make(chan error, 1),
 	}
 	if err := d.addMetrics(); err != nil {
@@ -156,6 +159,7 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 		DoT:               addresses(d.present(cfg.Listen.DoT)),
 		DoH:               addresses(d.present(cfg.Listen.DoH)),
 		JSON:              reply.JSON{},
+		Cookies:           d.cookies,
 		Log:               d.log,
 		Stats:             d.stats,
 		IdleTimeout:       cfg.Listen.TCPIdle,
@@ -164,6 +168,9 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 		MaxConnsPerClient: cfg.Listen.MaxTCPPerClient,
 		MaxUDP:            cfg.Listen.MaxInFlight,
 		MaxStream:         cfg.Listen.MaxInFlight,
+	}
+	if len(cfg.Access.CookieSecrets) > 0 {
+		conf.Cookies = server.NewCookies(cookieSecrets(cfg)...)
 	}
 	if len(conf.DoT)+len(conf.DoH) == 0 {
 		return conf, nil
@@ -177,6 +184,15 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	go cert.Watch(ctx, certificateInterval, d.log)
 	conf.Certificate = cert
 	return conf, nil
+}
+
+// cookieSecrets are 16 octets each: the configuration's check has seen to that.
+func cookieSecrets(cfg *configs.Config) []server.CookieSecret {
+	list := make([]server.CookieSecret, len(cfg.Access.CookieSecrets))
+	for i, s := range cfg.Access.CookieSecrets {
+		hex.Decode(list[i][:], []byte(s.Reveal())) //nolint:errcheck // as above
+	}
+	return list
 }
 
 // certificateFiles are shown as the configuration has them, without what variables held.

@@ -9,6 +9,7 @@ import (
 	"dens/cache"
 	"dens/chain/pool"
 	"dens/configs"
+	"dens/internal/wire"
 	"dens/resolver/forward"
 	"dens/web"
 )
@@ -66,8 +67,13 @@ func (d *daemonState) traffic() web.Traffic {
 		Refused:     s.Refused.Load(),
 		RateDropped: s.RateDropped.Load(),
 		RateSlipped: s.RateSlipped.Load(),
+		RateCookies: s.RateCookies.Load(),
+		Cookies:     make(map[string]uint64, len(s.Cookies)),
 		WriteErrors: s.WriteErrors.Load(),
 		Panics:      s.Panics.Load(),
+	}
+	for state := range s.Cookies {
+		t.Cookies[wire.CookieState(state).String()] = s.Cookies[state].Load()
 	}
 	for _, c := range s.Conns() {
 		t.Conns = append(t.Conns, web.Conns{Protocol: c.Protocol.String(), Opened: c.Opened, Refused: c.Refused, Evicted: c.Evicted, Open: c.Open})
