@@ -35,6 +35,9 @@ func TestProblems(t *testing.T) {
 		{"host bits", "access: { allow: [10.0.0.1/8] }\n", []string{`access.allow[0]: found "10.0.0.1/8", expected 10.0.0.0/8, the network`}},
 		{"negative rate", "access: { rate: -1 }\n", []string{`access.rate: found "-1", expected a number from 0 to 1e+06`}},
 		{"rate that is no number", "access: { rate: .nan }\n", []string{`access.rate: found ".nan", expected a number`}},
+		{"short cookie secret", "access: { cookie_secrets: [e5e973e5a6b2a43f48e7dc849e37bf] }\n", []string{`dens.yaml:1: access.cookie_secrets[0]: found 30 other characters, expected 32 hexadecimal digits`}},
+		{"cookie secret that is no hexadecimal number", "access: { cookie_secrets: [00000000000000000000000000000000, e5e973e5a6b2a43f48e7dc849e37bfcg] }\n", []string{`access.cookie_secrets[1]: found 32 other characters, expected 32 hexadecimal digits`}},
+		{"too many cookie secrets", "access: { cookie_secrets: [" + strings.Repeat("e5e973e5a6b2a43f48e7dc849e37bfcf,", 5) + "] }\n", []string{`access.cookie_secrets: found 5 elements, expected at most 4`}},
 		{"yes for true", "cache: { prefetch: yes }\n", []string{`cache.prefetch: found "yes", expected true or false`}},
 		{"no certificate", "listen: { dot: ['127.0.0.1:853'] }\n", []string{`dens.yaml:1: tls.cert: found "" (the default), expected a certificate file`, `tls.key: found ""`}},
 		{"half a certificate", "tls: { cert: a.pem }\n", []string{`tls: found one of cert and key, expected both or none`}},
@@ -354,6 +357,21 @@ chaos: { version: "${S}", hostname: "x${S}" }
 	if strings.Contains(log.String(), "s3cr3t") {
 		t.Errorf("the log shows a secret: %s", log.String())
 	}
+}
+
+// TestCookieSecretsDoNotShow: these show neither from a variable nor as they stand in the file.
+func TestCookieSecretsDoNotShow(t *testing.T) {
+	const inFile, inVariable = "e5e973e5a6b2a43f48e7dc849e37bfcf", "445536BCD2513298075A5D379663C962"
+	cfg, err := Parse("dens.yaml", []byte("access: { cookie_secrets: ["+inFile+", \"${S}\"] }\n"), environment("S", inVariable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := cfg.Access.CookieSecrets
+	if len(list) != 2 || list[0].Reveal() != inFile || list[1].Reveal() != inVariable {
+		t.Errorf("the secrets are %v", list)
+	}
+	showsNothing(t, cfg, inFile)
+	showsNothing(t, cfg, inVariable)
 }
 
 func TestHiddenHosts(t *testing.T) {
