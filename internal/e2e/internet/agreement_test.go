@@ -1,7 +1,10 @@
 package internet
 
 import (
+	"flag"
+	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +15,9 @@ const (
 	leastQuestions = 5000
 	atOnce         = 50
 )
+
+// hold keeps the internet up for a look by hand: go test -run Agreement -v -args -hold 10m
+var hold = flag.Duration("hold", 0, "how long the internet stays up after the comparison")
 
 // Dens agrees with Unbound and BIND wherever these two agree, on a fresh start of all three, with many
 // questions at once, and again with all that is in its cache then. DENS_DIFFERENCES names a file for all
@@ -62,4 +68,10 @@ func TestAgreement(t *testing.T) {
 	judge("cold", replies)
 	// What is in the cache by now is as good.
 	judge("warm", [][]Reply{replies[0], replies[1], resolvers[2].AskAll(t.Context(), questions, atOnce)})
+	if *hold > 0 {
+		for _, r := range resolvers {
+			fmt.Printf("%s: nsenter -t %d -n dig @127.0.0.1 -p %s\n", r.Name, os.Getpid(), strings.TrimPrefix(r.Address, "127.0.0.1:"))
+		}
+		time.Sleep(*hold)
+	}
 }
