@@ -103,13 +103,13 @@ func (r *Resolver) lifetime(resp *response, negative bool) time.Duration {
 // remember keeps a response for as long as it lives.
 func (r *Resolver) remember(realm *realm, resp *response) {
 	if resp.expires.After(resp.stored) {
-		r.answers.Add(answerKey(realm, resp.Name, resp.Type), resp)
+		r.answers.add(answerKey(realm, resp.Name, resp.Type), resp)
 	}
 }
 
 // recall returns a response that is still good, or nil.
 func (r *Resolver) recall(realm *realm, name string, rrtype uint16) *response {
-	resp, ok := r.answers.Get(answerKey(realm, name, rrtype))
+	resp, ok := r.answers.get(answerKey(realm, name, rrtype))
 	if !ok || !r.cfg.Now().Before(resp.expires) {
 		return nil
 	}

@@ -41,6 +41,7 @@ type Config struct {
 	MaxTTL  time.Duration    // cap for what is remembered; default 24h
 	Answers int              // responses that are remembered; default 10000
 	Cuts    int              // zone cuts that are remembered; default 10000
+	Memory  int              // bytes that both may take, about; default 128 MiB
 	Now     func() time.Time // default time.Now
 	Rand    rand.Source      // default ChaCha8 with a random seed; used under a lock
 	Log     *slog.Logger     // default: discards
@@ -93,6 +94,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Cuts <= 0 {
 		c.Cuts = 10000
+	}
+	if c.Memory <= 0 {
+		c.Memory = 128 << 20
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -26,12 +26,9 @@ const (
 	maxReferralRRs = 64 // records about the DS
 )
 
-// The time that a zone cut is remembered is in these bounds, whatever TTL it has: the next step of the
+// leastCutTTL is how long a zone cut is remembered at least, whatever TTL it has: the next step of the
 // same iteration needs it.
-const (
-	leastCutTTL = 5 * time.Second
-	leastNSTTL  = 5
-)
+const leastCutTTL = 5 * time.Second
 
 // newCut reads a referral from the servers of zone to child. Addresses are taken only of hosts in zone,
 // about which these servers have a say (RFC 2181 section 5.4.1).
@@ -106,7 +103,7 @@ func parent(name string) string {
 }
 
 // storeCut remembers a zone cut of a realm.
-func (r *Resolver) storeCut(realm *realm, c *cut) { r.cuts.Add(realm.key(c.zone), c) }
+func (r *Resolver) storeCut(realm *realm, c *cut) { r.cuts.add(realm.key(c.zone), c) }
 
 // closest returns the closest known zone cut at or above name; for DS above it, since that is where DS
 // is (RFC 4035 section 3.1.4.1).
@@ -120,7 +117,7 @@ func (r *Resolver) closest(realm *realm, name string, rrtype uint16) *cut {
 		if zone == top.zone {
 			break
 		}
-		if c, ok := r.cuts.Get(realm.key(zone)); ok && c.fresh(now) {
+		if c, ok := r.cuts.get(realm.key(zone)); ok && c.fresh(now) {
 			return c
 		}
 	}

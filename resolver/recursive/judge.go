@@ -141,7 +141,7 @@ func (r *Resolver) NextCut(ctx context.Context, zone, name string) (string, []dn
 		if n == zone {
 			break
 		}
-		if c, ok := r.cuts.Get(realm.key(n)); ok && c.fresh(now) {
+		if c, ok := r.cuts.get(realm.key(n)); ok && c.fresh(now) {
 			found = c
 		}
 	}

@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2"
 	"github.com/miekg/dns"
 
 	"dens/dnssec"
@@ -38,8 +37,8 @@ type Resolver struct {
 	servers *authority.Servers
 	chain   *validate.Chain // nil: nothing is validated
 	denials *denial.Cache
-	answers *lru.Cache[questionKey, *response]
-	cuts    *lru.Cache[string, *cut]
+	answers *store[questionKey, *response]
+	cuts    *store[string, *cut]
 	flights flights
 	roots   atomic.Pointer[cut] // the root's servers: hints, then what priming found
 	health  health
@@ -53,13 +52,8 @@ func New(cfg Config) (*Resolver, error) {
 	}
 	cfg = cfg.withDefaults()
 	r := &Resolver{cfg: cfg, flights: flights{by: make(map[string]*flight)}}
-	var err error
-	if r.answers, err = lru.New[questionKey, *response](cfg.Answers); err != nil {
-		return nil, fmt.Errorf("recursive: %w", err)
-	}
-	if r.cuts, err = lru.New[string, *cut](cfg.Cuts); err != nil {
-		return nil, fmt.Errorf("recursive: %w", err)
-	}
+	r.answers = newStore[questionKey](cfg.Answers, cfg.Memory*3/4, (*response).weight, cfg.Now)
+	r.cuts = newStore[string](cfg.Cuts, cfg.Memory/4, (*cut).weight, cfg.Now)
 	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Rand: cfg.Rand, Log: cfg.Log})
 	r.roots.Store(cfg.Hints.cut(cfg.Port))
 	r.root = &realm{zone: ".", top: r.roots.Load}

@@ -15,6 +15,7 @@ type Stats struct {
 	Validations map[string]uint64 // responses judged, by status
 	Answers     int               // responses remembered
 	Cuts        int               // zone cuts remembered
+	Memory      int               // bytes that both take, about
 	Flights     int               // exchanges under way that others may share
 }
 
@@ -45,7 +46,11 @@ func (s *stats) validation(status dnssec.Status) {
 
 // Stats returns a snapshot.
 func (r *Resolver) Stats() Stats {
-	out := Stats{Servers: r.servers.Stats(), Answers: r.answers.Len(), Cuts: r.cuts.Len()}
+	out := Stats{Servers: r.servers.Stats()}
+	var answers, cuts int
+	out.Answers, answers = r.answers.len()
+	out.Cuts, cuts = r.cuts.len()
+	out.Memory = answers + cuts
 	r.flights.mu.Lock()
 	out.Flights = len(r.flights.by)
 	r.flights.mu.Unlock()
