@@ -145,7 +145,7 @@ func TestAnchors(t *testing.T) {
 		{"negative root", w.anchors(), []string{"."}, "www.good.org.", dns.TypeA, dnssec.Insecure, "negative"},
 		{"negative above an anchor", w.anchors().With("good.org.", trust("good.org.")), []string{"org."}, "www.good.org.", dns.TypeA, dnssec.Secure, ""},
 		{"negative at an anchor", w.anchors().With("good.org.", trust("good.org.")), []string{"good.org."}, "www.good.org.", dns.TypeA, dnssec.Insecure, "negative"},
-		{"wrong anchor below a right one", w.anchors().With("good.org.", trust("com.")), nil, "www.good.org.", dns.TypeA, dnssec.Bogus, "does not match its keys"},
+		{"wrong anchor below a right one", w.anchors().With("good.org.", trust("com.")), nil, "www.good.org.", dns.TypeA, dnssec.Bogus, "matches the DS that vouches for it (tag "},
 	}
 	for _, tt := range tests {
 		c := chainOver(w, Config{Negative: tt.negative})
@@ -173,7 +173,7 @@ func TestProbe(t *testing.T) {
 		{"clock behind", -1000 * time.Hour, nil, nil, dnssec.Bogus, "may be wrong"},
 		{"other key", 0, nil, func(*world) *dnssec.Anchors {
 			return new(dnssec.Anchors).With(".", dnssec.Trust{DS: []*dns.DS{dnssec.NewDS(old, dns.SHA256)}})
-		}, dnssec.Bogus, fmt.Sprintf("(tags %d) does not match its keys (tags", old.KeyTag())},
+		}, dnssec.Bogus, fmt.Sprintf("(tag %d) does not match its keys (tag ", old.KeyTag())},
 		{"other key, as a key", 0, nil, func(*world) *dnssec.Anchors {
 			return new(dnssec.Anchors).With(".", dnssec.Trust{Keys: []*dns.DNSKEY{old}})
 		}, dnssec.Bogus, "may be outdated"},

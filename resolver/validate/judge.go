@@ -25,8 +25,17 @@ type proofs struct {
 	evidence *dnssec.Evidence
 }
 
-// judge judges a response: each link of its alias chain, then its end.
+// judge judges a response, once more with newer keys where those of memory lack one.
 func (w *walk) judge(r *Response) (Judgement, error) {
+	out, err := w.judgeOnce(r)
+	if err == nil && out.Status == dnssec.Bogus && w.renewKeys() {
+		return w.judgeOnce(r)
+	}
+	return out, err
+}
+
+// judgeOnce judges each link of a response's alias chain, then its end.
+func (w *walk) judgeOnce(r *Response) (Judgement, error) {
 	q := resolver.Query{Name: r.Name, Type: r.Type, Class: dns.ClassINET}
 	chain, err := resolver.Follow(q, r.Zone, r.Answer)
 	if err != nil {
@@ -211,10 +220,12 @@ func (j *judge) signed(set dnssec.RRset, p place, signer string) (dnssec.Verdict
 	}
 	res := j.c.cfg.Validator.ValidateRRset(set, p.keys, j.now, j.b)
 	j.sig = res.Sig
+	j.note(p, res.Verdict)
 	if res.Status != dnssec.Secure || !res.Expanded {
 		return res.Verdict, res.TTL, nil
 	}
 	proof := j.evidenceOf(p).Expansion(set.Name(), res.Labels, j.b)
+	j.note(p, proof.Verdict)
 	return proof.Verdict, min(res.TTL, proof.TTL), nil
 }
 

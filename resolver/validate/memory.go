@@ -18,7 +18,7 @@ const (
 	minKept    = 5 * time.Second  // the chain of one question is not fetched twice, whatever the TTLs say
 	maxKept    = 24 * time.Hour   // keys and DS
 	maxDenied  = time.Hour        // that there is no DS: who begins to sign wants it seen
-	doubted    = 30 * time.Second // that a name is no cut is asked again after that when it makes data bogus
+	doubted    = 30 * time.Second // what makes data bogus is asked for again when it is older than that
 	minFailure = 5 * time.Second  // doubles with each failure in a row
 	maxFailure = 60 * time.Second // RFC 9520 section 3.2 allows 5 minutes
 )
@@ -87,9 +87,9 @@ func (m *memory) entry(id entryID, now time.Time) (*entry, bool) {
 	return e, ok && now.Before(e.until)
 }
 
-func (m *memory) putEntry(id entryID, p place, ttl uint32, now time.Time) {
+func (m *memory) putEntry(p place, ttl uint32, now time.Time) {
 	e := &entry{place: p}
-	if old, ok := m.entries.Peek(id); ok && p.verdict.Failed() {
+	if old, ok := m.entries.Peek(p.origin.id); ok && p.verdict.Failed() {
 		e.strikes = old.strikes
 	}
 	kept := lifetime(p.verdict, ttl, maxKept, e.strikes)
@@ -97,7 +97,16 @@ func (m *memory) putEntry(id entryID, p place, ttl uint32, now time.Time) {
 		e.strikes++
 	}
 	e.until = now.Add(kept)
-	m.entries.Add(id, e)
+	m.entries.Add(p.origin.id, e)
+}
+
+// confirm notes that an entry was looked at again now, and stays.
+func (m *memory) confirm(p place, now time.Time) {
+	if e, ok := m.entries.Peek(p.origin.id); ok && e.digest == p.digest {
+		same := *e
+		same.origin.since = now
+		m.entries.Add(p.origin.id, &same)
+	}
 }
 
 // cut returns what is known about a name, failures too.
@@ -119,6 +128,13 @@ func (m *memory) putCut(id cutID, f *finding, now time.Time) {
 		f.strikes++
 	}
 	m.cuts.Add(id, f)
+}
+
+// confirmCut notes that a finding was looked at again now, and stays.
+func (m *memory) confirmCut(id cutID, f *finding, now time.Time) {
+	same := *f
+	same.since = now
+	m.cuts.Add(id, &same)
 }
 
 // forgetNoCuts forgets what is known of names between the zone p and name, name included, to be no cuts,

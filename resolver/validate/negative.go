@@ -67,6 +67,7 @@ func (j *judge) deny(end string, aliased bool, p place, soa dnssec.RRset) {
 	if len(soa.RRs) > 0 {
 		res := j.c.cfg.Validator.ValidateRRset(soa, p.keys, j.now, j.b)
 		j.sig = res.Sig
+		j.note(p, res.Verdict)
 		if res.Status == dnssec.Secure && (soa.Name() != p.zone || res.Expanded) {
 			res.Verdict = bogus(dns.ExtendedErrorCodeDNSBogus, "SOA at %s, which is not the apex of %s", soa.Name(), p.zone)
 		}
@@ -80,6 +81,7 @@ func (j *judge) deny(end string, aliased bool, p place, soa dnssec.RRset) {
 	}
 	e := j.evidenceOf(p)
 	proof := j.prove(e, end, aliased)
+	j.note(p, proof.Verdict)
 	j.add(proof.Verdict)
 	if proof.Status == dnssec.Secure || proof.OptOut {
 		j.out.bound(proof.TTL)

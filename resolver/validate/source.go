@@ -24,7 +24,8 @@ type Response struct {
 // Source fetches what is needed beside a response to judge it. It is safe for concurrent use.
 type Source interface {
 	// Fetch returns what the servers of the zone that name is in (for DS: of the zone above it) say. It
-	// asks none of the servers in avoid, whose word turned out bogus. Records are not judged.
+	// asks none of the servers in avoid, whose word turned out bogus. Where avoid is not empty, memory is no
+	// answer; the zero address in it stands for nobody. Records are not judged.
 	Fetch(ctx context.Context, name string, rrtype uint16, avoid []netip.AddrPort) (*Response, error)
 	// NextCut returns the next zone cut below zone on the way to name (or name itself) that is known
 	// without asking, and the records that the parent's referral gave about its DS: DS, or NSEC or NSEC3

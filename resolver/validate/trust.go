@@ -10,16 +10,16 @@ import (
 	"dens/resolver"
 )
 
-// traceTrust notes a link of the chain of trust.
-func (w *walk) traceTrust(p place, by string, trust dnssec.Trust) {
+// traceTrust notes a link of the chain of trust: a zone whose keys were looked at.
+func (w *walk) traceTrust(p place) {
 	if w.trace == nil {
 		return
 	}
-	if by == "no DS" && p.verdict.Status != dnssec.Insecure {
-		by = "DS"
+	s := resolver.TrustStep{Zone: p.zone, By: "DS", Status: p.verdict.Status.String(), Text: p.verdict.Text}
+	if p.origin.anchor {
+		s.By = "anchor"
 	}
-	s := resolver.TrustStep{Zone: p.zone, By: by, Status: p.verdict.Status.String(), Text: p.verdict.Text}
-	for _, ds := range trust.DS {
+	for _, ds := range p.origin.trust.DS {
 		s.DS = append(s.DS, strings.ReplaceAll(ds.String(), "\t", " "))
 	}
 	if p.keys != nil && p.keys.Entry != nil {
@@ -27,6 +27,17 @@ func (w *walk) traceTrust(p place, by string, trust dnssec.Trust) {
 		s.Sig = sigText(p.keys.Sig)
 	}
 	w.trace.AddTrust(s)
+}
+
+// traceEnd notes where the chain ends for want of something.
+func (w *walk) traceEnd(p place, by string) {
+	if w.trace == nil {
+		return
+	}
+	if p.verdict.Status != dnssec.Insecure {
+		by = "DS"
+	}
+	w.trace.AddTrust(resolver.TrustStep{Zone: p.zone, By: by, Status: p.verdict.Status.String(), Text: p.verdict.Text})
 }
 
 func keyText(tag uint16, alg uint8) string {

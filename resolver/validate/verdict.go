@@ -55,33 +55,34 @@ func worst(a, b dnssec.Verdict) dnssec.Verdict {
 	return a
 }
 
-// explain adds the likely cause to the failure of an anchor's zone: the clock, or an outdated anchor.
-func explain(v dnssec.Verdict, zone string, set dnssec.RRset, trust dnssec.Trust, now time.Time) dnssec.Verdict {
+// explain says more about why no key of a zone can be trusted: the tags that do not fit; and of an anchor's
+// zone the likely cause, which is an outdated anchor or the clock. anchor says that the walk began there:
+// at an anchor of the configuration, or at the DS that a chain has for the zone.
+func explain(v dnssec.Verdict, zone string, set dnssec.RRset, trust dnssec.Trust, anchor bool, now time.Time) dnssec.Verdict {
+	keys := keysOf(set)
 	switch {
-	case v.Status != dnssec.Bogus || len(set.RRs) == 0:
-	case !anchored(set, trust):
+	case v.Status != dnssec.Bogus || len(keys) == 0:
+	case !vouched(keys, trust) && anchor && (zone == "." || len(trust.Keys) > 0):
 		v.Text = fmt.Sprintf("the trust anchor of %s (%s) does not match its keys (%s) and may be outdated",
-			zone, tags(trust), tags(dnssec.Trust{Keys: keysOf(set)}))
-	case v.Code == dns.ExtendedErrorCodeSignatureExpired && allOutside(set.Sigs, now),
-		v.Code == dns.ExtendedErrorCodeSignatureNotYetValid && allOutside(set.Sigs, now):
+			zone, tags(trust), tags(dnssec.Trust{Keys: keys}))
+	case !vouched(keys, trust):
+		v.Text = fmt.Sprintf("no key of %s (%s) matches the DS that vouches for it (%s)",
+			zone, tags(dnssec.Trust{Keys: keys}), tags(trust))
+	case anchor && v.Code == dns.ExtendedErrorCodeSignatureExpired && allOutside(set.Sigs, now),
+		anchor && v.Code == dns.ExtendedErrorCodeSignatureNotYetValid && allOutside(set.Sigs, now):
 		v.Text += fmt.Sprintf("; all signatures of %s are outside their time: the clock (%s) may be wrong",
 			zone, now.UTC().Format(time.RFC3339))
 	}
 	return v
 }
 
-// anchored says whether some key of the set may be one that trust means.
-func anchored(set dnssec.RRset, trust dnssec.Trust) bool {
-	for _, k := range keysOf(set) {
-		for _, ds := range trust.DS {
-			if ds.KeyTag == k.KeyTag() && ds.Algorithm == k.Algorithm {
-				return true
-			}
-		}
-		for _, a := range trust.Keys {
-			if a.PublicKey == k.PublicKey {
-				return true
-			}
+// vouched says whether some key may be one that trust means.
+func vouched(keys []*dns.DNSKEY, trust dnssec.Trust) bool {
+	for _, k := range keys {
+		tag := k.KeyTag()
+		if slices.ContainsFunc(trust.DS, func(ds *dns.DS) bool { return ds.KeyTag == tag && ds.Algorithm == k.Algorithm }) ||
+			slices.ContainsFunc(trust.Keys, func(a *dns.DNSKEY) bool { return a.PublicKey == k.PublicKey }) {
+			return true
 		}
 	}
 	return false
@@ -101,18 +102,21 @@ func keysOf(set dnssec.RRset) []*dns.DNSKEY {
 	return out
 }
 
-// tags lists key tags for people.
+// tags lists key tags for people, the first few of many.
 func tags(t dnssec.Trust) string {
 	const most = 8
 	var out []string
-	for _, ds := range t.DS {
+	for _, ds := range t.DS[:min(len(t.DS), most)] {
 		out = append(out, fmt.Sprint(ds.KeyTag))
 	}
-	for _, k := range t.Keys {
+	for _, k := range t.Keys[:min(len(t.Keys), most)] {
 		out = append(out, fmt.Sprint(k.KeyTag()))
 	}
-	if len(out) > most {
-		out = append(out[:most], "...")
+	switch {
+	case len(t.DS) > most || len(t.Keys) > most:
+		out = append(out, "...")
+	case len(out) == 1:
+		return "tag " + out[0]
 	}
 	return "tags " + strings.Join(out, ", ")
 }

@@ -30,6 +30,7 @@ type walk struct {
 	dnskeys int
 	anchor  place      // that start came to last, where it found an anchor
 	sig     *dns.RRSIG // that was verified last of those over the response's own records
+	lacking *place     // whose keys, of memory, lack one that is said to have signed something
 }
 
 // place is a zone that a walk came to. The verdict is that of its keys, or why it has none.
@@ -38,6 +39,15 @@ type place struct {
 	verdict dnssec.Verdict
 	keys    *dnssec.Keys
 	digest  digest // of keys
+	origin  origin
+}
+
+// origin is where a place's keys are from.
+type origin struct {
+	id     entryID // "" where no keys were looked for
+	trust  dnssec.Trust
+	anchor bool
+	since  time.Time // when they were fetched
 }
 
 func (c *Chain) walk(ctx context.Context, anchors *dnssec.Anchors, b *dnssec.Budget) *walk {
@@ -52,7 +62,7 @@ func (w *walk) start(name string) (place, error) {
 	}
 	if neg, ok := w.c.negativeFor(name); ok && (!anchored || within(neg, zone)) {
 		p := place{zone: neg, verdict: dnssec.Verdict{Status: dnssec.Insecure, Text: "negative trust anchor for " + neg}}
-		w.traceTrust(p, "negative anchor", dnssec.Trust{})
+		w.traceEnd(p, "negative anchor")
 		return p, nil
 	}
 	if !anchored {
@@ -96,13 +106,13 @@ func (w *walk) reach(p place, name string) (place, error) {
 		case f.NoCut():
 			seen = f.name
 		case f.Status == dnssec.Secure:
-			if p, err = w.open(f.name, dnssec.Trust{DS: f.DS}, f.trust, false); err != nil {
+			if p, err = w.enter(p, f); err != nil {
 				return place{}, err
 			}
 			seen = f.name
 		default:
 			p = place{zone: f.name, verdict: f.Verdict}
-			w.traceTrust(p, "no DS", dnssec.Trust{})
+			w.traceEnd(p, "no DS")
 		}
 	}
 	return p, nil
@@ -131,14 +141,21 @@ func (w *walk) next(p place, seen, name string) (*finding, error) {
 	return w.ask(p, child(seen, name))
 }
 
-// ask fetches what the parent says about the DS of name, again from other servers while that is bogus.
+// ask finds out what the parent says about the DS of name.
 func (w *walk) ask(p place, name string) (*finding, error) {
 	if f, ok := w.c.memory.cut(cutID{p.digest, name}, w.now); ok {
 		return f, nil
 	}
 	before := w.b.Spent()
-	var f *finding
-	var avoid []netip.AddrPort
+	f, err := w.fetchCut(p, name, nil)
+	if err == nil && w.ds <= maxDS && (f.Status != dnssec.Exhausted || fresh(before)) {
+		w.remember(p, f)
+	}
+	return f, err
+}
+
+// fetchCut fetches what the parent says about the DS of name, again from other servers while that is bogus.
+func (w *walk) fetchCut(p place, name string, avoid []netip.AddrPort) (f *finding, err error) {
 	for range maxTries {
 		if w.ds++; w.ds > maxDS {
 			return &finding{name: name, Cut: dnssec.Cut{Verdict: spent("%d DS queries", maxDS)}}, nil
@@ -156,9 +173,6 @@ func (w *walk) ask(p place, name string) (*finding, error) {
 			break
 		}
 	}
-	if f.Status != dnssec.Exhausted || fresh(before) {
-		w.remember(p, f)
-	}
 	return f, nil
 }
 
@@ -174,6 +188,7 @@ func (w *walk) judgeCut(p place, name string, records []dns.RR) *finding {
 		sets = sets[:maxSets]
 	}
 	f := &finding{name: name, Cut: w.c.cfg.Validator.Delegation(name, sets, p.keys, w.now, w.b)}
+	w.note(p, f.Verdict)
 	if f.Status == dnssec.Bogus {
 		if ttl, ok := w.alias(p, name, sets); ok {
 			f.Cut = dnssec.Cut{Verdict: dnssec.Verdict{Status: dnssec.Secure}, TTL: ttl}
@@ -199,36 +214,33 @@ func (w *walk) alias(p place, name string, sets []dnssec.RRset) (ttl uint32, ok 
 
 // open returns a zone with its keys, which trust vouches for.
 func (w *walk) open(zone string, trust dnssec.Trust, id digest, anchor bool) (place, error) {
-	by := "DS"
-	if anchor {
-		by = "anchor"
-	}
-	known, ok := w.c.memory.entry(entryID{zone, id}, w.now)
+	from := origin{entryID{zone, id}, trust, anchor, w.now}
+	known, ok := w.c.memory.entry(from.id, w.now)
 	if ok {
-		w.traceTrust(known.place, by, trust)
+		w.traceTrust(known.place)
 		return known.place, nil
 	}
 	before := w.b.Spent()
-	p, ttl, err := w.fetchKeys(zone, trust, anchor)
+	p, ttl, err := w.fetchKeys(from, nil)
 	if err != nil {
 		return place{}, err
 	}
-	if p.verdict.Status != dnssec.Exhausted || fresh(before) {
-		w.c.memory.putEntry(entryID{zone, id}, p, ttl, w.now)
+	if w.dnskeys <= maxDNSKEY && (p.verdict.Status != dnssec.Exhausted || fresh(before)) {
+		w.c.memory.putEntry(p, ttl, w.now)
 	}
 	if anchor && p.verdict.Failed() {
 		w.c.cfg.Log.Warn("no key of a trust anchor's zone can be trusted", "zone", zone, "cause", p.verdict.Text)
 	}
-	w.traceTrust(p, by, trust)
+	w.traceTrust(p)
 	return p, nil
 }
 
 // fetchKeys fetches a zone's keys, again from other servers while they are bogus.
-func (w *walk) fetchKeys(zone string, trust dnssec.Trust, anchor bool) (p place, ttl uint32, err error) {
-	var avoid []netip.AddrPort
+func (w *walk) fetchKeys(from origin, avoid []netip.AddrPort) (p place, ttl uint32, err error) {
+	zone, trust := from.id.zone, from.trust
 	for try := range maxTries {
 		if w.dnskeys++; w.dnskeys > maxDNSKEY {
-			return place{zone: zone, verdict: spent("%d DNSKEY queries", maxDNSKEY)}, 0, nil
+			return place{zone: zone, verdict: spent("%d DNSKEY queries", maxDNSKEY), origin: from}, 0, nil
 		}
 		w.c.counts.dnskeys.Add(1)
 		r, err := w.c.cfg.Source.Fetch(w.ctx, zone, dns.TypeDNSKEY, avoid)
@@ -240,10 +252,8 @@ func (w *walk) fetchKeys(zone string, trust dnssec.Trust, anchor bool) (p place,
 		}
 		set := find(r.Answer, zone, dns.TypeDNSKEY)
 		keys := w.c.cfg.Validator.ValidateKeys(zone, set, trust, w.now, w.b)
-		p = place{zone: zone, verdict: keys.Verdict, keys: keys, digest: digestKeys(zone, set)}
-		if anchor {
-			p.verdict = explain(p.verdict, zone, set, trust, w.now)
-		}
+		p = place{zone: zone, keys: keys, digest: digestKeys(zone, set), origin: from}
+		p.verdict = explain(keys.Verdict, zone, set, trust, from.anchor, w.now)
 		ttl = keys.TTL
 		if keys.Status == dnssec.Insecure {
 			ttl = uint32(maxDenied / time.Second)

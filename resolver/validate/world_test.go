@@ -32,6 +32,7 @@ type spec struct {
 	ds         func(*dns.DS)           // spoils the DS
 	keys       func([]dns.RR) []dns.RR // changes the DNSKEY RRset before it is signed
 	flags      uint16                  // of the key; zone key and SEP
+	seed       string                  // another one, another key
 }
 
 // zone is a spec come to life.
@@ -64,9 +65,14 @@ type world struct {
 
 func newSigner(t testing.TB, zone string, flags uint16) *dnssec.Signer {
 	t.Helper()
+	return seededSigner(t, zone, "", flags)
+}
+
+func seededSigner(t testing.TB, zone, more string, flags uint16) *dnssec.Signer {
+	t.Helper()
 	// Keys follow from names, so that failures can be looked at again.
 	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, "key of "+zone)
+	copy(seed, "key of "+zone+more)
 	private := ed25519.NewKeyFromSeed(seed)
 	k, err := dnssec.NewKey(zone, 3600, flags, dns.ED25519, private.Public())
 	if err != nil {
@@ -103,7 +109,7 @@ func newWorld(t testing.TB, specs ...spec) *world {
 		if s.flags == 0 {
 			s.flags = dns.ZONE | dns.SEP
 		}
-		z := &zone{spec: s, sets: map[string]map[uint16][]dns.RR{}, signer: newSigner(t, s.name, s.flags)}
+		z := &zone{spec: s, sets: map[string]map[uint16][]dns.RR{}, signer: seededSigner(t, s.name, s.seed, s.flags)}
 		if z.keyset = []dns.RR{z.signer.Key}; s.keys != nil {
 			z.keyset = s.keys(z.keyset)
 		}
