@@ -69,13 +69,16 @@ var build = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// builtVar names a dens that another process has built for this one.
+// builtVar names a dens that another process, or somebody by hand, has built for this one.
 const builtVar = "DENS_E2E_BUILT"
 
 // Prebuild builds dens for a test process that this one starts, which may have no network to fetch modules
 // by. It returns what to add to that process's environment, and what to call at its end.
 func Prebuild() (env []string, remove func(), err error) {
 	path, err := build()
+	if os.Getenv(builtVar) != "" {
+		return nil, func() {}, err
+	}
 	return []string{builtVar + "=" + path}, func() { os.Remove(path) }, err
 }
 

@@ -65,7 +65,7 @@ func Start(t testing.TB, tables ...[]Zone) *Internet {
 
 // AllZones are the tables that make up the internet.
 func AllZones() []Zone {
-	return slices.Concat(topZones(), goodZones(), bogusZones(), denialZones(), aliasZones(), delegationZones(), serverZones(), attackZones())
+	return slices.Concat(topZones(), goodZones(), bogusZones(), denialZones(), compactZones(), aliasZones(), delegationZones(), serverZones(), attackZones())
 }
 
 // fixed are the addresses of servers that have had them for long.
