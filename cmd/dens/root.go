@@ -86,7 +86,7 @@ func rootProblem(h recursive.Health, trust []anchors.Status, now time.Time) stri
 func rootMetrics(s recursive.Stats, trust []anchors.Status) web.Recursion {
 	out := web.Recursion{
 		Queries:     map[string]uint64{"udp": s.Servers.UDP, "tcp": s.Servers.TCP},
-		Exhausted:   map[string]uint64{"queries": 0, "lookups": 0, "depth": 0, "signatures": 0, "time": 0},
+		Exhausted:   map[string]uint64{"queries": 0, "lookups": 0, "depth": 0, "signatures": 0, "flights": 0, "time": 0},
 		Validations: map[string]uint64{},
 		Cached:      map[string]int{"responses": s.Answers, "cuts": s.Cuts},
 		Servers:     s.Servers.Servers,

@@ -2,6 +2,7 @@ package recursive
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -91,13 +92,17 @@ func (r *Resolver) lifetime(resp *response, negative bool) time.Duration {
 	if !negative {
 		return time.Duration(ttl) * time.Second
 	}
-	denial := uint32(0)
+	there := false
 	for _, rr := range resp.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {
-			denial = min(soa.Hdr.Ttl, soa.Minttl, uint32(negativeTTL/time.Second))
+			there = true
+			ttl = min(ttl, soa.Hdr.Ttl, soa.Minttl, uint32(negativeTTL/time.Second))
 		}
 	}
-	return time.Duration(min(ttl, denial)) * time.Second
+	if !there {
+		return 0
+	}
+	return time.Duration(ttl) * time.Second
 }
 
 // remember keeps a response for as long as it lives.
@@ -132,12 +137,12 @@ func tellsWhy(code uint16) bool {
 		code == dns.ExtendedErrorCodeUnsupportedNSEC3IterValue
 }
 
-// aged returns records as they are after some time: copies with lower TTLs, since those in memory are
-// shared.
+// aged returns records as they are after some time: a slice of the caller's own, and copies with lower
+// TTLs, since the records in memory are shared.
 func aged(rrs []dns.RR, age time.Duration) []dns.RR {
 	seconds := uint32(max(age, 0) / time.Second)
 	if seconds == 0 {
-		return rrs
+		return slices.Clone(rrs)
 	}
 	out := make([]dns.RR, len(rrs))
 	for i, rr := range rrs {

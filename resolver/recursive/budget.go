@@ -2,15 +2,11 @@ package recursive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"dens/dnssec"
-	"dens/resolver"
 )
 
 // budget is what one client question has spent. It is shared by all that is done for the question.
@@ -25,7 +21,7 @@ type budget struct {
 // limitError says which limit ended a look-up. It says nothing about the zone's next question, and so is
 // not shared with those who wait for the same thing.
 type limitError struct {
-	limit string // "queries", "depth", "lookups": as the metrics have it
+	limit string // "queries", "depth", "lookups", "signatures", "flights": as the metrics have it
 	text  string
 }
 
@@ -70,8 +66,11 @@ func (r *Resolver) begin(ctx context.Context, realm *realm) (context.Context, *w
 	outer := workOf(ctx)
 	if outer != nil {
 		w := &work{budget: outer.budget, realm: realm, depth: outer.depth + 1, flight: outer.flight}
+		if w.flight != nil && w.flight.of != &r.flights {
+			w.flight = nil // another Resolver's
+		}
 		if w.depth > w.limits.Depth {
-			return nil, nil, nil, r.limited(errDepth(w.limits.Depth))
+			return nil, nil, nil, diagnose(errDepth(w.limits.Depth))
 		}
 		return w.in(ctx), w, func() {}, nil
 	}
@@ -88,14 +87,4 @@ func (r *Resolver) begin(ctx context.Context, realm *realm) (context.Context, *w
 
 func errDepth(most int) error {
 	return &limitError{"depth", fmt.Sprintf("name servers' addresses depend on others more than %d deep", most)}
-}
-
-// limited turns a limitError into what the client is told.
-func (r *Resolver) limited(err error) error {
-	var limit *limitError
-	if !errors.As(err, &limit) {
-		return err
-	}
-	r.stats.limit(limit.limit)
-	return resolver.Errorf(dns.ExtendedErrorCodeOther, err, "given up: %s", limit.text)
 }

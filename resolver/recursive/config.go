@@ -37,6 +37,7 @@ type Config struct {
 	Hosts resolver.Resolver
 
 	Limits  Limits
+	Flights int              // exchanges with a zone's servers under way at a time; default 20000
 	Timeout time.Duration    // for one question in all; default 8s
 	MaxTTL  time.Duration    // cap for what is remembered; default 24h
 	Answers int              // responses that are remembered; default 10000
@@ -88,6 +89,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxTTL <= 0 {
 		c.MaxTTL = 24 * time.Hour
+	}
+	if c.Flights <= 0 {
+		c.Flights = 20000
 	}
 	if c.Answers <= 0 {
 		c.Answers = 10000

@@ -15,13 +15,15 @@ var errCircle = errors.New("name servers' addresses depend on each other")
 // flights lets equal steps of concurrent iterations share one exchange. A flight that needs others (a
 // server's address) waits for them; that nobody waits in a circle is seen to before the waiting begins.
 type flights struct {
-	mu sync.Mutex
-	by map[string]*flight
+	most int
+	mu   sync.Mutex
+	by   map[string]*flight
 }
 
 // flight is one step under way. It runs on when those who asked for it are gone, until its leader's
 // deadline.
 type flight struct {
+	of    *flights
 	done  chan struct{} // closed when out and err are set
 	out   *outcome
 	err   error
@@ -58,11 +60,14 @@ func (fs *flights) join(key string, from *flight) (f *flight, leader bool, err e
 	defer fs.mu.Unlock()
 	f, found := fs.by[key]
 	if !found {
-		f = &flight{done: make(chan struct{}), waits: make(map[*flight]int)}
+		if len(fs.by) >= fs.most {
+			return nil, false, &limitError{"flights", fmt.Sprintf("more than %d exchanges with name servers under way", fs.most)}
+		}
+		f = &flight{of: fs, done: make(chan struct{}), waits: make(map[*flight]int)}
 		fs.by[key] = f
 	}
 	if from != nil {
-		if f.reaches(from, make(map[*flight]bool)) {
+		if found && f.reaches(from, make(map[*flight]bool)) {
 			return nil, false, errCircle
 		}
 		from.waits[f]++

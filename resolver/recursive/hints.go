@@ -120,7 +120,8 @@ func addressOf(rr dns.RR) (netip.Addr, bool) {
 		a, ok := netip.AddrFromSlice(x.A)
 		return a.Unmap(), ok
 	case *dns.AAAA:
-		return netip.AddrFromSlice(x.AAAA)
+		a, ok := netip.AddrFromSlice(x.AAAA)
+		return a.Unmap(), ok
 	}
 	return netip.Addr{}, false
 }

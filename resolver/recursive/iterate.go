@@ -41,7 +41,7 @@ func (r *Resolver) fetch(ctx context.Context, name string, rrtype uint16, avoid 
 		s.tentative = !last
 		out, err := r.take(ctx, s)
 		switch {
-		case err != nil && !last && isServers(err):
+		case err != nil && !last && (isServers(err) || isAlias(err)):
 			min.whole = true
 		case err != nil:
 			return nil, err
@@ -78,6 +78,13 @@ func goesOn(resp *response) bool {
 func isServers(err error) bool {
 	var failed *authority.Error
 	return errors.As(err, &failed)
+}
+
+// isAlias says that an answer was an alias chain that cannot be followed. On the way to a name that does
+// not matter: there may be names below one that is an alias.
+func isAlias(err error) bool {
+	var chain *aliasError
+	return errors.As(err, &chain)
 }
 
 // step is one question to the servers of one zone.

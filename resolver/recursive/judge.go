@@ -105,11 +105,12 @@ func (r *Resolver) proven(w *work, name string, rrtype uint16) *response {
 }
 
 // bogus is what a client gets in the place of data that did not validate.
-func (r *Resolver) bogus(v dnssec.Verdict) error {
+func bogus(v dnssec.Verdict) error {
+	var cause error
 	if v.Status == dnssec.Exhausted {
-		r.stats.limit("signatures")
+		cause = &limitError{"signatures", v.Text}
 	}
-	return resolver.Errorf(v.Code, nil, "%s", v.Text)
+	return resolver.Errorf(v.Code, cause, "%s", v.Text)
 }
 
 // Fetch implements validate.Source.
@@ -124,7 +125,7 @@ func (r *Resolver) Fetch(ctx context.Context, name string, rrtype uint16, avoid 
 	}
 	resp, err := r.fetch(w.in(ctx), name, rrtype, avoid, false)
 	if err != nil {
-		return nil, r.diagnose(err)
+		return nil, diagnose(err)
 	}
 	return &resp.Response, nil
 }

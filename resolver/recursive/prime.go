@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -27,8 +28,28 @@ type Health struct {
 
 // health is kept by Run.
 type health struct {
-	mu  sync.Mutex
-	now Health
+	mu     sync.Mutex
+	now    Health
+	failed atomic.Int32  // questions in a row that ended in an error
+	doubt  chan struct{} // has room for one: the network may have changed
+}
+
+// manyFailures is how many questions in a row have to fail before the root is asked whether it is still there.
+const manyFailures = 8
+
+// ended notes how a client's question ended.
+func (h *health) ended(err error) {
+	switch {
+	case err == nil:
+		h.failed.Store(0)
+	case errors.Is(err, context.Canceled):
+	case h.failed.Add(1) >= manyFailures:
+		h.failed.Store(0)
+		select {
+		case h.doubt <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // Health returns what the last priming found.
@@ -46,7 +67,7 @@ const (
 )
 
 // Run keeps the root servers' names and addresses up to date until ctx ends, and notices when they
-// cannot be reached or their keys are not the right ones.
+// cannot be reached, now or when the network changes, or their keys are not the right ones.
 func (r *Resolver) Run(ctx context.Context) {
 	pause := primeRetry
 	for {
@@ -60,12 +81,31 @@ func (r *Resolver) Run(ctx context.Context) {
 		} else {
 			pause = primeRetry
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !r.rest(ctx, wait) {
 			return
 		}
 	}
+}
+
+// rest waits until it is time to prime again, or, not too soon, until so many questions fail that the
+// network may have changed. It reports false when ctx ends.
+func (r *Resolver) rest(ctx context.Context, wait time.Duration) bool {
+	soon := min(wait, primeSlowly)
+	select {
+	case <-time.After(soon):
+	case <-ctx.Done():
+		return false
+	}
+	if wait == soon {
+		return true
+	}
+	select {
+	case <-r.health.doubt:
+	case <-time.After(wait - soon):
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // Check primes (RFC 9609 section 3) and validates the root's keys, and returns what it found. A change
@@ -91,6 +131,7 @@ func (r *Resolver) Check(ctx context.Context) Health {
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return h
 	}
+	r.health.failed.Store(0)
 	r.health.mu.Lock()
 	before := r.health.now
 	r.health.now = h

@@ -54,17 +54,23 @@ func read(msg *dns.Msg, zone, name string, rrtype uint16) (reading, error) {
 // answerIn returns the alias chain in the answer section as far as it is in zone: of what is outside,
 // its servers know nothing.
 func answerIn(msg *dns.Msg, zone, name string, rrtype uint16) (resolver.Chain, error) {
-	chain, err := resolver.Follow(resolver.Query{Name: name, Type: rrtype}, zone, msg.Answer)
-	if err != nil {
-		return resolver.Chain{}, err
-	}
-	for i, link := range chain.Links {
-		if !dns.IsSubDomain(zone, link.Target) {
-			return resolver.Chain{Links: chain.Links[:i+1], End: link.Target}, nil
+	inside := make([]dns.RR, 0, len(msg.Answer))
+	for _, rr := range msg.Answer {
+		if h := rr.Header(); h.Rrtype != dns.TypeOPT && dns.IsSubDomain(zone, dns.CanonicalName(h.Name)) {
+			inside = append(inside, rr)
 		}
+	}
+	chain, err := resolver.Follow(resolver.Query{Name: name, Type: rrtype}, zone, inside)
+	if err != nil {
+		return resolver.Chain{}, &aliasError{err}
 	}
 	return chain, nil
 }
+
+// aliasError says that an alias chain is a loop or too long.
+type aliasError struct{ error }
+
+func (e *aliasError) Unwrap() error { return e.error }
 
 // settle decides about the end of a chain that is not empty.
 func (r *reading) settle(msg *dns.Msg, zone string) {

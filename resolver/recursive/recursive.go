@@ -51,7 +51,8 @@ func New(cfg Config) (*Resolver, error) {
 		return nil, errors.New("recursive: no transports")
 	}
 	cfg = cfg.withDefaults()
-	r := &Resolver{cfg: cfg, flights: flights{by: make(map[string]*flight)}}
+	r := &Resolver{cfg: cfg, flights: flights{most: cfg.Flights, by: make(map[string]*flight)}}
+	r.health.doubt = make(chan struct{}, 1)
 	r.answers = newStore[questionKey](cfg.Answers, cfg.Memory*3/4, (*response).weight, cfg.Now)
 	r.cuts = newStore[string](cfg.Cuts, cfg.Memory/4, (*cut).weight, cfg.Now)
 	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Rand: cfg.Rand, Log: cfg.Log})
@@ -83,6 +84,7 @@ func (r *Resolver) ResolveAt(ctx context.Context, d *resolver.Delegation, q reso
 }
 
 func (r *Resolver) resolve(ctx context.Context, realm *realm, q resolver.Query) (*resolver.Answer, error) {
+	client := workOf(ctx) == nil // else the question is part of another
 	ctx, w, cancel, err := r.begin(ctx, realm)
 	if err != nil {
 		return nil, err
@@ -90,9 +92,13 @@ func (r *Resolver) resolve(ctx context.Context, realm *realm, q resolver.Query) 
 	defer cancel()
 	a, err := r.find(ctx, w, q)
 	if err != nil {
-		return nil, r.diagnose(err)
+		err = diagnose(err)
 	}
-	return a, nil
+	if client {
+		r.stats.ended(err)
+		r.health.ended(err)
+	}
+	return a, err
 }
 
 func (r *Resolver) find(ctx context.Context, w *work, q resolver.Query) (*resolver.Answer, error) {
@@ -118,7 +124,7 @@ func (r *Resolver) find(ctx context.Context, w *work, q resolver.Query) (*resolv
 	case err != nil:
 		return nil, err
 	case j.Failed():
-		return nil, r.bogus(j.Verdict)
+		return nil, bogus(j.Verdict)
 	case j.Status == dnssec.Secure && w.realm == r.root:
 		if err := r.sentinel(q); err != nil {
 			return nil, err
@@ -140,7 +146,7 @@ func (r *Resolver) unhindered(ctx context.Context, w *work, resp *response) *res
 }
 
 // diagnose turns an error into what the client is told (RFC 8914).
-func (r *Resolver) diagnose(err error) error {
+func diagnose(err error) error {
 	var told *resolver.Error
 	var failed *authority.Error
 	var limit *limitError
@@ -148,14 +154,13 @@ func (r *Resolver) diagnose(err error) error {
 	case errors.As(err, &told):
 		return err
 	case errors.As(err, &limit):
-		return r.limited(err)
+		return resolver.Errorf(dns.ExtendedErrorCodeOther, err, "given up: %s", limit.text)
 	case errors.Is(err, errCircle):
 		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "%v", errCircle)
 	case errors.As(err, &failed):
 		code := uint16(dns.ExtendedErrorCodeNoReachableAuthority)
 		return resolver.Errorf(code, err, "%s", failed.Text())
 	case errors.Is(err, context.DeadlineExceeded):
-		r.stats.limit("time")
 		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "out of time")
 	}
 	return err
@@ -171,7 +176,7 @@ func (r *Resolver) Keys(ctx context.Context, zone string) (dnssec.RRset, error) 
 	defer cancel()
 	resp, err := r.fetch(ctx, zone, dns.TypeDNSKEY, nil, true)
 	if err != nil {
-		return dnssec.RRset{}, r.diagnose(err)
+		return dnssec.RRset{}, diagnose(err)
 	}
 	for _, set := range dnssec.Group(resp.Answer) {
 		if set.Name() == zone && set.Type() == dns.TypeDNSKEY {

@@ -21,12 +21,11 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 		Zone: s.at.zone, Name: s.name, Type: s.rrtype,
 		Signed: s.realm.anchors != nil && isSigned(s.at), Avoid: s.avoid, Spend: w.spendQuery, Tentative: s.tentative, Depth: w.depth,
 	}
-	doubted := false
+	var doubted bool
 	question.Accept = func(msg *dns.Msg) error {
 		in, err := read(msg, s.at.zone, s.name, s.rrtype)
-		var e *resolver.Error
 		switch {
-		case errors.As(err, &e):
+		case isAlias(err):
 			return nil // that it cannot be answered at all is no server's fault
 		case err == nil && in.doubt != nil:
 			doubted = true
@@ -41,7 +40,7 @@ func (r *Resolver) ask(ctx context.Context, s step) (*authority.Reply, error) {
 		if len(addrs) == 0 {
 			continue
 		}
-		asked = append(asked, addrs...)
+		asked, doubted = append(asked, addrs...), false
 		reply, err := r.servers.Ask(ctx, addrs, question)
 		if err == nil {
 			return reply, nil
@@ -78,8 +77,10 @@ func isSigned(c *cut) bool {
 // askDoubtful takes the answer that was doubtful, since there is none better.
 func (r *Resolver) askDoubtful(ctx context.Context, addrs []netip.AddrPort, question authority.Question, s step) *authority.Reply {
 	question.Accept = func(msg *dns.Msg) error {
-		_, err := read(msg, s.at.zone, s.name, s.rrtype)
-		return err
+		if _, err := read(msg, s.at.zone, s.name, s.rrtype); !isAlias(err) {
+			return err
+		}
+		return nil
 	}
 	reply, err := r.servers.Ask(ctx, addrs, question)
 	if err != nil {
@@ -156,15 +157,19 @@ func (r *Resolver) shuffle(hosts []string) {
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 }
 
-// recallHost returns the addresses of a host that were looked up before.
+// recallHost returns the addresses of a host that were looked up before. What the root says about a name
+// that belongs elsewhere does not count: it may be another's.
 func (r *Resolver) recallHost(of *realm, host string) []netip.AddrPort {
+	if !of.holds(host, dns.TypeA) {
+		if r.cfg.Hosts != nil {
+			return nil // who answers it remembers it too
+		}
+		of = r.root
+	}
 	var out []netip.AddrPort
 	for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		for _, in := range []*realm{of, r.root} {
-			if resp := r.recall(in, host, rrtype); resp != nil {
-				out = append(out, r.addrsIn(resp.Answer)...)
-				break
-			}
+		if resp := r.recall(of, host, rrtype); resp != nil {
+			out = append(out, r.addrsIn(resp.Answer)...)
 		}
 	}
 	return out

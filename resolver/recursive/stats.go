@@ -1,6 +1,8 @@
 package recursive
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"sync"
 
@@ -11,7 +13,7 @@ import (
 // Stats is a snapshot of what was done since the start, for metrics.
 type Stats struct {
 	Servers     authority.Stats
-	Limits      map[string]uint64 // questions that ended by a limit: queries, lookups, depth, signatures, time
+	Limits      map[string]uint64 // questions that ended by a limit: queries, lookups, depth, signatures, flights, time
 	Validations map[string]uint64 // responses judged, by status
 	Answers     int               // responses remembered
 	Cuts        int               // zone cuts remembered
@@ -24,6 +26,17 @@ type stats struct {
 	mu          sync.Mutex
 	limits      map[string]uint64
 	validations map[string]uint64
+}
+
+// ended counts the limit that ended a client's question, if one did.
+func (s *stats) ended(err error) {
+	var limit *limitError
+	switch {
+	case errors.As(err, &limit):
+		s.limit(limit.limit)
+	case errors.Is(err, context.DeadlineExceeded):
+		s.limit("time")
+	}
 }
 
 func (s *stats) limit(name string) {

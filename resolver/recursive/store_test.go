@@ -74,9 +74,8 @@ func TestStoreBounds(t *testing.T) {
 		}
 		n, bytes := s.len()
 		sum := 0
-		for e := range s.items {
-			v, _ := s.get(e)
-			sum += len(v)
+		for _, e := range s.items {
+			sum += len(e.Value.(*stored[string, string]).value)
 		}
 		if bytes > 1600 || bytes != sum || n != s.fresh.Len()+s.proven.Len() {
 			t.Fatalf("after %d: %d values of %d bytes, counted %d", i, n, sum, bytes)
