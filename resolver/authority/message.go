@@ -3,6 +3,7 @@ package authority
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -60,7 +61,33 @@ func readReply(raw []byte, q *Question) (*dns.Msg, error) {
 		dns.CanonicalName(m.Question[0].Name) != q.Name {
 		return nil, errQuestion
 	}
+	m.Answer, m.Ns, m.Extra = sift(m.Answer), sift(m.Ns), sift(m.Extra)
 	return m, nil
+}
+
+// sift leaves out records that are no data of the Internet, whatever their types say: of another class, of
+// a type that is for questions and transactions only (RFC 6895 section 3.1), or empty where that makes no
+// sense. OPT stays; it counts in the additional section only.
+func sift(section []dns.RR) []dns.RR {
+	return slices.DeleteFunc(section, func(rr dns.RR) bool {
+		h := rr.Header()
+		switch {
+		case h.Rrtype == dns.TypeOPT:
+			return false
+		case h.Class != dns.ClassINET, h.Rrtype == 0, h.Rrtype >= dns.TypeTKEY && h.Rrtype <= dns.TypeANY:
+			return true
+		}
+		return h.Rdlength == 0 && !mayBeEmpty(rr)
+	})
+}
+
+// mayBeEmpty reports whether a record may have no data: of a type of free form, or that is not known.
+func mayBeEmpty(rr dns.RR) bool {
+	switch rr.(type) {
+	case *dns.NULL, *dns.APL, *dns.RFC3597:
+		return true
+	}
+	return false
 }
 
 // whole reports whether all records that the header announces were there: the library takes a message
