@@ -47,9 +47,9 @@ func TestAgreement(t *testing.T) {
 				return resolvers[0].Ask(t.Context(), q), resolvers[1].Ask(t.Context(), q)
 			})
 		t.Logf("%s\n%s", pass, c.Table("dens"))
-		list := c.List("unbound", "bind", "dens")
+		list := List(c.Differences, "unbound", "bind", "dens")
 		if path := os.Getenv("DENS_DIFFERENCES"); path != "" {
-			if err := os.WriteFile(path+"."+pass, []byte(c.Table("dens")+list), 0o644); err != nil {
+			if err := os.WriteFile(path+"."+pass, []byte(c.Table("dens")+list+"\n\nThe peers differ:\n"+List(c.Undecided, "unbound", "bind", "dens")), 0o644); err != nil {
 				t.Error(err)
 			}
 		}

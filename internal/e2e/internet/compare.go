@@ -24,6 +24,7 @@ type Comparison struct {
 	Agreed      int // questions at which the peers agree
 	Same        int // of these, those at which the resolver says the same
 	Differences []Difference
+	Undecided   []Difference       // questions at which the peers differ from each other
 	groups      map[string]*[3]int // by group of zones: questions, Agreed, Same
 }
 
@@ -40,6 +41,9 @@ func Compare(questions []Question, one, two, replies []Reply, truth func(Questio
 		counts[0]++
 		d := Difference{Question: q, One: one[i], Two: two[i], Reply: replies[i]}
 		agreed, same := d.judge(truth, warm)
+		if !agreed {
+			c.Undecided = append(c.Undecided, d)
+		}
 		if agreed {
 			c.Agreed++
 			counts[1]++
@@ -52,10 +56,12 @@ func Compare(questions []Question, one, two, replies []Reply, truth func(Questio
 			c.Differences = append(c.Differences, d)
 		}
 	}
-	slices.SortStableFunc(c.Differences, func(a, b Difference) int {
-		return cmp.Or(cmp.Compare(a.Question.Zone.Group, b.Question.Zone.Group), cmp.Compare(a.Question.Zone.Name, b.Question.Zone.Name),
-			cmp.Compare(a.Question.String(), b.Question.String()))
-	})
+	for _, list := range [][]Difference{c.Differences, c.Undecided} {
+		slices.SortStableFunc(list, func(a, b Difference) int {
+			return cmp.Or(cmp.Compare(a.Question.Zone.Group, b.Question.Zone.Group), cmp.Compare(a.Question.Zone.Name, b.Question.Zone.Name),
+				cmp.Compare(a.Question.String(), b.Question.String()))
+		})
+	}
 	return c
 }
 
@@ -105,11 +111,11 @@ func (c *Comparison) Table(name string) string {
 	return b.String()
 }
 
-// List are the differences for people, each with all answers.
-func (c *Comparison) List(one, two, name string) string {
+// List shows differences to people, each with all answers.
+func List(differences []Difference, one, two, name string) string {
 	var b strings.Builder
 	zone := ""
-	for _, d := range c.Differences {
+	for _, d := range differences {
 		if z := d.Question.Zone; z.Name != zone {
 			zone = z.Name
 			fmt.Fprintf(&b, "\n%s (%s)\n", z.Name, z.Group)

@@ -2,7 +2,6 @@ package internet
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -54,7 +53,7 @@ func (c *compact) resign(zone *signed, reply *dns.Msg) bool {
 	sets := dnssec.Group(reply.Answer)
 	reply.Answer, reply.Ns = nil, without(reply.Ns, isDenial)
 	for _, set := range sets {
-		sig, err := zone.keys[0].sign(set.RRs, zone.now.Add(-time.Hour), zone.now.Add(day))
+		sig, err := zone.keys[0].sign(set.RRs, zone.now.Add(zone.how.From), zone.now.Add(zone.how.From+zone.how.For))
 		if err != nil {
 			return false
 		}
@@ -88,7 +87,7 @@ func (c *compact) deny(x *Exchange, zone *signed, reply *dns.Msg) {
 	} else if reply.Rcode == dns.RcodeNameError {
 		nsec.TypeBitMap = append(nsec.TypeBitMap, typeNXNAME)
 	}
-	sig, err := zone.keys[0].sign([]dns.RR{nsec}, zone.now.Add(-time.Hour), zone.now.Add(day))
+	sig, err := zone.keys[0].sign([]dns.RR{nsec}, zone.now.Add(zone.how.From), zone.now.Add(zone.how.From+zone.how.For))
 	if err != nil {
 		return
 	}
@@ -97,12 +96,12 @@ func (c *compact) deny(x *Exchange, zone *signed, reply *dns.Msg) {
 	x.Send(reply)
 }
 
-// compactZones are signed as their servers answer.
+// compactZones are signed as their servers answer, with an algorithm that makes the same signature each time.
 func compactZones() []Zone {
 	var zones []Zone
 	for _, name := range []string{"compact.net", "compact.com", "compact.org"} {
 		c := new(compact)
-		zones = append(zones, Zone{Name: name, Group: "compact denial", Sign: &Signing{}, Break: c.keep, Servers: []Server{{Site: "nsd", Fault: c.fault}}})
+		zones = append(zones, Zone{Name: name, Group: "compact denial", Sign: &Signing{Alg: dns.ED25519}, Break: c.keep, Servers: []Server{{Site: "nsd", Fault: c.fault}}})
 	}
 	return zones
 }

@@ -112,7 +112,7 @@ func isEmptyNonTerminal(name string) bool {
 	return false
 }
 
-// noNS refuses questions for NS, at names other than those of the zone's table.
+// refuseType is a server that knows nothing of a type.
 func refuseType(rrtype uint16, code int) Fault {
 	return only(func(x *Exchange) bool { return x.Type() == rrtype }, rcode(code))
 }

@@ -212,9 +212,6 @@ func (n *Internet) placeServers(z *Zone, contents map[string]*content) error {
 // finish signs a zone, breaks it, tells its parent and gives it to its sites. Its children are finished.
 func (n *Internet) finish(z *Zone, contents map[string]*content) error {
 	c := contents[z.fqdn()]
-	if z.Before != nil {
-		z.Before(c)
-	}
 	var ds []dns.RR
 	if z.Sign != nil {
 		s := &signed{content: c, now: n.now, how: z.Sign.withDefaults()}

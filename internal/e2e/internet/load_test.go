@@ -76,7 +76,7 @@ func TestAttacksUnderLoad(t *testing.T) {
 	clients.Wait()
 	n.Settle(t)
 	memory := peakMemory(t, r)
-	sent := len(n.Sent(r))
+	sent := len(n.Sent(r)) + n.Lost()
 	t.Logf("%d attacks; good names: median %v, slowest %v; without attacks %v, %v; %d queries sent; peak memory %d MB; exhausted %v",
 		asked.Load(), busy.median, busy.slowest, calm.median, calm.slowest, sent, memory>>10, metric(t, r, "dens_recursive_budget_exhausted_total"))
 	if memory > maxMemory {

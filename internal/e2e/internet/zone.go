@@ -22,8 +22,7 @@ type Zone struct {
 	Refer string
 	// Own replaces the zone's own NS records and their addresses.
 	Own string
-	// Before changes the content before it is signed; Break after; BreakDS the DS records for the parent.
-	Before  func(*content)
+	// Break changes the zone after it is signed; BreakDS the DS records for the parent.
 	Break   func(*signed) error
 	BreakDS func([]dns.RR) []dns.RR
 

@@ -46,21 +46,24 @@ func denialZones() []Zone {
 		zones = append(zones, Zone{Name: name, Group: "denial, and a good server", Sign: &Signing{}, Servers: []Server{bad, {Site: "knot"}}, Ask: f.ask})
 	}
 	return append(zones,
-		Zone{Name: "parentdenial.net", Group: "denial", Sign: &Signing{}, Servers: []Server{{Site: "nsd", Fault: parentDenial("alg13.net.")}}},
+		// The parent's NSEC record at the cut seems to cover all that is below it (RFC 6840 section 4.1).
+		Zone{Name: "family.net", Group: "denial", Sign: &Signing{}, Servers: on("nsd")},
+		Zone{Name: "m.family.net", Group: "denial", Sign: &Signing{}, Servers: []Server{{Site: "nsd", Fault: deny("www.m.family.net.", "m0.family.net.", dns.RcodeNameError)}}},
+		Zone{Name: "n.family.net", Group: "denial", Sign: &Signing{}, Servers: []Server{{Site: "nsd", Fault: deny("www.n.family.net.", "n0.family.net.", dns.RcodeSuccess)}}},
+		Zone{Name: "parentdenial.net", Group: "denial", Sign: &Signing{}, Servers: []Server{{Site: "nsd", Fault: parentDenial}}},
 	)
 }
 
-// parentDenial denies what is below a cut with the parent's records about the cut (RFC 6840 section 4.1).
-func parentDenial(string) Fault {
-	return changed(func(x *Exchange, reply *dns.Msg) {
-		if x.Name() != "www.parentdenial.net." {
-			return
-		}
-		reply.Answer, reply.Rcode = nil, dns.RcodeSuccess
-		q := x.Query.Copy()
-		q.Question[0].Name, q.Question[0].Qtype = "parentdenial.net.", dns.TypeSRV
-		if lie := x.Ask(q); lie != nil {
-			reply.Ns = lie.Ns
-		}
-	})
-}
+// parentDenial denies what is below a name with the records about another name that is no ancestor's business:
+// www has no address because the apex has no SRV record (RFC 6840 section 4.1 has the like).
+var parentDenial = changed(func(x *Exchange, reply *dns.Msg) {
+	if x.Name() != "www.parentdenial.net." {
+		return
+	}
+	reply.Answer, reply.Rcode = nil, dns.RcodeSuccess
+	q := x.Query.Copy()
+	q.Question[0].Name, q.Question[0].Qtype = "parentdenial.net.", dns.TypeSRV
+	if lie := x.Ask(q); lie != nil {
+		reply.Ns = lie.Ns
+	}
+})
