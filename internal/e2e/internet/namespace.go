@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -33,13 +32,35 @@ func Main(m *testing.M) {
 		cmd.Env = append(cmd.Env, built...)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
-	signal.Ignore(os.Interrupt) // the one inside has it too, and ends
-	err = cmd.Run()
+	// A process group of its own: if the tests end without ending what they started, it is ended here.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Setpgid: true}
+	err = runGroup(cmd)
 	remove()
-	if err != nil && !strings.HasPrefix(err.Error(), "exit status") {
+	if err != nil && cmd.ProcessState == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if !cmd.ProcessState.Exited() {
+		os.Exit(1)
+	}
 	os.Exit(cmd.ProcessState.ExitCode())
+}
+
+// runGroup runs a command that leads a process group, passes signals on to it, and ends the group with it.
+func runGroup(cmd *exec.Cmd) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	group := -cmd.Process.Pid
+	go func() {
+		for s := range signals {
+			syscall.Kill(group, s.(syscall.Signal)) //nolint:errcheck // it may have ended
+		}
+	}()
+	err := cmd.Wait()
+	syscall.Kill(group, syscall.SIGKILL) //nolint:errcheck // most times nobody is left
+	return err
 }
