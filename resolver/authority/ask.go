@@ -199,7 +199,7 @@ func (a *ask) pick() (*candidate, admission) {
 			break
 		}
 		for _, c := range a.order {
-			if c.err != nil || c.tries != round || c.held != nil || round == 0 && !a.worth(c) {
+			if c.err != nil || c.tries != round || c.held != nil || round == 0 && !a.worth(c) || round > 0 && c.class == gone {
 				continue
 			}
 			if adm, ok := a.admit(c); ok {
@@ -279,6 +279,8 @@ func (a *ask) start(c *candidate, adm admission, probe bool) error {
 		if a.starts > hurryAfter {
 			c.patience = min(c.patience, hurry)
 		}
+	case c.class == gone: // it has its time to answer, while others are asked
+		c.patience = min(c.patience, firstRTO)
 	case c.class == known: // servers that use to be faster may have to think about this question
 		c.patience = min(c.patience*time.Duration(1+len(a.live)), a.s.cfg.Timeout)
 	}
@@ -373,7 +375,7 @@ func (a *ask) markLate() {
 		}
 		ex.late = true
 		a.s.counters.late.Add(1)
-		if ex.form.tcp || ex.confirm {
+		if ex.form.tcp || ex.confirm || ex.to.class == gone {
 			continue
 		}
 		ex.to.silent = ex.to.silent || ex.form.edns
