@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -169,5 +171,58 @@ func TestLimitsAreCountedOnce(t *testing.T) {
 	}
 	if got := r.Stats().Limits; got["queries"] != 1 {
 		t.Errorf("a question with an answer counts as one that ended by a limit: %v", got)
+	}
+}
+
+// TestMendedZone: a zone whose only server had bad data is good again soon after it is mended, whatever
+// TTL the bad data had.
+func TestMendedZone(t *testing.T) {
+	in := small(t)
+	good := in.zones["good.org."]
+	in.spoil(good, func(w dns.ResponseWriter, req *dns.Msg) bool {
+		m := good.reply(req)
+		for _, rr := range m.Answer {
+			if a, ok := rr.(*dns.A); ok {
+				rr = dns.Copy(a)
+				rr.(*dns.A).A[3]++
+				m.Answer[0] = rr
+			}
+		}
+		w.WriteMsg(m)
+		return true
+	})
+	var ahead atomic.Int64
+	r := in.resolver(func(c *recursive.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	for range 3 {
+		if a, err := ask(t, r, "www.good.org.", "A"); err == nil {
+			t.Fatalf("%+v", a)
+		}
+		ahead.Add(int64(30 * time.Second))
+	}
+	in.spoil(good, nil)
+	if a := mustAsk(t, r, "www.good.org.", "A"); data(a) != "192.0.2.1" || !a.AuthenticatedData {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAliasedHosts: a server's name that is an alias is followed to where it belongs, and its servers are
+// not asked for names that are not theirs.
+func TestAliasedHosts(t *testing.T) {
+	in := small(t)
+	dave := in.add("dave.eth.", "127.9.5.7", false, "@ NS ns\nns A 127.9.5.7\nns2 CNAME ns.plain.org.\nsub NS ns2\n")
+	in.host(in.zones["plain.org."], "sub.dave.eth.", "@ NS ns2.dave.eth.\nwww A 192.0.2.7\n")
+	r := in.resolver(nil)
+	d := &resolver.Delegation{Zone: "dave.eth.", Servers: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(dave.addr), in.port)}}
+	// NS ns2.dave.eth. is below dave.eth. and not below sub: its address is looked up.
+	a, err := r.ResolveAt(t.Context(), d, resolver.Query{Name: "www.sub.dave.eth.", Type: dns.TypeA, Class: dns.ClassINET})
+	if err != nil || data(a) != "192.0.2.7" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	for _, q := range in.queries(dave.addr) {
+		if !dns.IsSubDomain("dave.eth.", q.name) {
+			t.Errorf("it was asked for %s", q.name)
+		}
 	}
 }

@@ -16,8 +16,9 @@ import (
 // maxRetries is how many other servers are asked for what did not validate.
 const maxRetries = 3
 
-// judge validates a response; one that is bogus is fetched again from other servers first. It returns
-// the response that the judgement is about. An error says that the chain of trust could not be followed.
+// judge validates a response; one that is bogus is fetched again first: what has been in memory for a while
+// from any server, since the zone may have been mended, and what is new from other servers. It returns the
+// response that the judgement is about. An error says that the chain of trust could not be followed.
 func (r *Resolver) judge(ctx context.Context, w *work, resp *response) (*response, *judged, error) {
 	if j := resp.judged.Load(); j != nil && r.cfg.Now().Before(j.until) {
 		return resp, j, nil
@@ -33,7 +34,9 @@ func (r *Resolver) judge(ctx context.Context, w *work, resp *response) (*respons
 			return resp, r.settle(w.realm, resp, j), nil
 		}
 		if try < maxRetries && j.Status != dnssec.Exhausted && resp.Server.IsValid() {
-			avoid = append(avoid, resp.Server)
+			if r.cfg.Now().Sub(resp.stored) < bogusTTL {
+				avoid = append(avoid, resp.Server)
+			}
 			if next, err := r.fetch(ctx, resp.Name, resp.Type, avoid, true); err == nil {
 				resp = next
 				continue

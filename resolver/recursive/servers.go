@@ -218,16 +218,19 @@ func (r *Resolver) lookupHost(ctx context.Context, host string, families []uint1
 	if w.depth >= w.limits.Depth {
 		return nil, errDepth(w.limits.Depth)
 	}
+	if r.isGone(w.realm, host) {
+		return nil, nil
+	}
 	if err := w.spendLookup(); err != nil {
 		return nil, err
 	}
 	var failure error
 	for _, rrtype := range families {
-		answer, err := r.hostRecords(ctx, w, host, rrtype)
+		answer, gone, err := r.hostRecords(ctx, w, host, rrtype)
 		if addrs := r.addrsIn(answer); len(addrs) > 0 {
 			return addrs, nil
 		}
-		if failure = err; err != nil {
+		if failure = err; err != nil || gone {
 			break
 		}
 	}
@@ -247,30 +250,41 @@ func (r *Resolver) families() []uint16 {
 // maxHostAliases bounds the aliases of a server's name. There should be none (RFC 2181 section 10.3).
 const maxHostAliases = 3
 
-// hostRecords looks up the addresses of a host where its name belongs: in the realm, or elsewhere.
-func (r *Resolver) hostRecords(ctx context.Context, w *work, host string, rrtype uint16) ([]dns.RR, error) {
-	inside := w.realm.holds(host, rrtype)
-	if !inside && r.cfg.Hosts != nil {
-		a, err := r.cfg.Hosts.Resolve(ctx, resolver.Query{Name: host, Type: rrtype, Class: dns.ClassINET})
-		if err != nil {
-			return nil, err
-		}
-		return a.Answer, nil
-	}
+// hostRecords looks up the addresses of a host. gone says that there is no such name: it has no others
+// either, and whose name it is, maybe a victim's, is not asked for them.
+func (r *Resolver) hostRecords(ctx context.Context, w *work, host string, rrtype uint16) (records []dns.RR, gone bool, err error) {
 	next := *w
 	next.depth++
-	if !inside {
-		next.realm = r.root
-	}
-	ctx = next.in(ctx)
 	for range maxHostAliases {
-		resp, err := r.fetch(ctx, host, rrtype, nil, false)
+		// Each name of an alias chain belongs where it belongs: to the realm, or elsewhere.
+		next.realm = w.realm
+		if !w.realm.holds(host, rrtype) {
+			if r.cfg.Hosts != nil {
+				a, err := r.cfg.Hosts.Resolve(w.in(ctx), resolver.Query{Name: host, Type: rrtype, Class: dns.ClassINET})
+				if err != nil {
+					return nil, false, err
+				}
+				return a.Answer, a.Rcode == dns.RcodeNameError, nil
+			}
+			next.realm = r.root
+		}
+		resp, err := r.fetch(next.in(ctx), host, rrtype, nil, false)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if host = resp.target; host == "" {
-			return resp.Answer, nil
+			return resp.Answer, resp.Rcode == dns.RcodeNameError, nil
 		}
 	}
-	return nil, nil
+	return nil, false, nil
+}
+
+// isGone says that it is known that there is no such host.
+func (r *Resolver) isGone(in *realm, host string) bool {
+	for _, rrtype := range r.families() {
+		if resp := r.recall(in, host, rrtype); resp != nil && resp.Rcode == dns.RcodeNameError {
+			return true
+		}
+	}
+	return false
 }
