@@ -15,6 +15,7 @@ type cut struct {
 	glue     map[string][]netip.AddrPort // their addresses, as far as the referral gave them
 	servers  []netip.AddrPort            // servers that are known by address alone
 	referral []dns.RR                    // what the referral said about the zone's DS: DS, or NSEC or NSEC3; signatures
+	since    time.Time                   // when the zone above said so; zero: it is none that can
 	expires  time.Time                   // zero: never
 	proven   time.Time                   // when referral expires
 }
@@ -59,6 +60,7 @@ func (r *Resolver) newCut(msg *dns.Msg, zone, child string) *cut {
 		}
 	}
 	now := r.cfg.Now()
+	c.since = now
 	c.expires = now.Add(max(time.Duration(ttl)*time.Second, leastCutTTL))
 	c.proven = now.Add(max(time.Duration(dsTTL)*time.Second, leastCutTTL))
 	return c
@@ -81,6 +83,19 @@ func isProof(rr dns.RR, child string) bool {
 
 // fresh says whether c may still be used.
 func (c *cut) fresh(now time.Time) bool { return c.expires.IsZero() || now.Before(c.expires) }
+
+// movedAfter is how old a zone cut must be to be doubted when none of its servers is of use.
+const movedAfter = time.Minute
+
+// forgetMoved forgets a zone cut whose servers are of no use any more, unless it is new: the zone may have
+// moved to others, long before the TTL of its old NS records ends. It reports whether it did.
+func (r *Resolver) forgetMoved(realm *realm, c *cut) bool {
+	if c.since.IsZero() || r.cfg.Now().Sub(c.since) < movedAfter {
+		return false
+	}
+	r.cuts.remove(realm.key(c.zone), c)
+	return true
+}
 
 // ancestors yields name and the names above it up to and with top, which is above or at name.
 func ancestors(name, top string) func(yield func(string) bool) {

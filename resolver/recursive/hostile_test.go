@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,4 +226,77 @@ func TestAliasedHosts(t *testing.T) {
 			t.Errorf("it was asked for %s", q.name)
 		}
 	}
+}
+
+// TestMovedZone: a zone that moved to other servers is found there, although the old NS records have not
+// expired, and what does not work anyway is not asked for again and again.
+func TestMovedZone(t *testing.T) {
+	in := unsigned(t, "moves. NS ns.moves.\nns.moves. A 127.9.5.8\nlame. NS ns.lame.\nns.lame. A 127.9.5.8\n")
+	old := in.add("moves.", "127.9.5.8", false, "www A 192.0.2.1\n")
+	in.add("moves.", "127.9.5.9", false, "www A 192.0.2.2\nmail A 192.0.2.3\n")
+	var ahead atomic.Int64
+	r := in.resolver(func(c *recursive.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	mustAsk(t, r, "www.moves.", "A")
+	root := in.zones["."]
+	after := in.zone(".", false, "@ NS ns.root.\nmoves. NS ns.moves.\nns.moves. A 127.9.5.9\nlame. NS ns.lame.\nns.lame. A 127.9.5.8\n")
+	in.spoil(root, func(w dns.ResponseWriter, req *dns.Msg) bool { w.WriteMsg(after.reply(req)); return true })
+	in.spoil(old, func(w dns.ResponseWriter, req *dns.Msg) bool {
+		w.WriteMsg(new(dns.Msg).SetRcode(req, dns.RcodeRefused))
+		return true
+	})
+	ahead.Add(int64(10 * time.Minute))
+	var wg sync.WaitGroup
+	for _, name := range []string{"mail.moves.", "www.moves.", "x.mail.moves."} {
+		wg.Go(func() {
+			if _, err := ask(t, r, name, "A"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	wg.Wait()
+	in.forget()
+	for i := range 5 {
+		ask(t, r, fmt.Sprintf("n%d.lame.", i), "A")
+	}
+	ahead.Add(int64(2 * time.Minute))
+	for i := range 5 {
+		ask(t, r, fmt.Sprintf("m%d.lame.", i), "A")
+	}
+	if n := len(in.queries(root.addr)); n > 2 {
+		t.Errorf("the root was asked %d times about a zone that is lame", n)
+	}
+}
+
+// TestFlightBound: what is under way in all is bounded, and the bound is named and counted.
+func TestFlightBound(t *testing.T) {
+	in := unsigned(t, "a. NS www.b.\nb. NS ns.b.\nns.b. A 127.9.5.10\n")
+	in.add("b.", "127.9.5.10", false, "@ NS ns\nns A 127.9.5.10\nwww A 127.9.5.10\nmail A 192.0.2.1\n")
+	r := in.resolver(func(c *recursive.Config) { c.Flights = 1 })
+	mustAsk(t, r, "mail.b.", "A")
+	_, err := ask(t, r, "www.a.", "A") // its flight needs another one
+	if err == nil || !strings.Contains(err.Error(), "more than 1 exchanges") || r.Stats().Limits["flights"] != 1 {
+		t.Errorf("%v, counted %v", err, r.Stats().Limits)
+	}
+}
+
+// TestTwoResolvers: a Resolver may have another one find its servers.
+func TestTwoResolvers(t *testing.T) {
+	in := small(t)
+	other := in.resolver(nil)
+	r := in.resolver(func(c *recursive.Config) { c.Hosts = other })
+	d := &resolver.Delegation{Zone: "plain.eth.", NS: []string{"www.good.org.", "ns.plain.org."}}
+	in.host(in.zones["plain.org."], "plain.eth.", "www A 192.0.2.8\n")
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			name := fmt.Sprintf("n%d.plain.eth.", i)
+			a, err := r.ResolveAt(t.Context(), d, resolver.Query{Name: name, Type: dns.TypeA, Class: dns.ClassINET})
+			if err != nil || a.Rcode != dns.RcodeNameError {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	wg.Wait()
 }

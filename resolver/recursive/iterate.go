@@ -43,6 +43,9 @@ func (r *Resolver) fetch(ctx context.Context, name string, rrtype uint16, avoid 
 		switch {
 		case err != nil && !last && (isServers(err) || isAlias(err)):
 			min.whole = true
+		case err != nil && isServers(err) && r.forgetMoved(w.realm, at):
+			at = r.closest(w.realm, parent(at.zone), dns.TypeNone)
+			min.labels, min.whole = 0, false
 		case err != nil:
 			return nil, err
 		case out.cut != nil:

@@ -182,7 +182,7 @@ func (r *Resolver) prime(ctx context.Context, w *work) error {
 	if len(c.glue) == 0 {
 		return errNoRecords
 	}
-	c.expires = time.Time{} // better old root servers than none
+	c.since, c.expires = time.Time{}, time.Time{} // better old root servers than none
 	r.roots.Store(c)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // not what others need. It is safe for concurrent use.
 //
 //	add -> fresh --used again, not at once--> proven --too many--> fresh --too many--> forgotten
-type store[K comparable, V any] struct {
+type store[K, V comparable] struct {
 	most, bytes int
 	weigh       func(V) int
 	now         func() time.Time
@@ -30,7 +30,7 @@ type segment struct {
 	bytes int
 }
 
-type stored[K comparable, V any] struct {
+type stored[K, V comparable] struct {
 	key    K
 	value  V
 	weight int
@@ -43,7 +43,7 @@ const (
 	heaviest  = 16              // a value that alone is this part of the weight is not remembered
 )
 
-func newStore[K comparable, V any](most, bytes int, weigh func(V) int, now func() time.Time) *store[K, V] {
+func newStore[K, V comparable](most, bytes int, weigh func(V) int, now func() time.Time) *store[K, V] {
 	return &store[K, V]{most: most, bytes: bytes, weigh: weigh, now: now, items: make(map[K]*list.Element)}
 }
 
@@ -81,6 +81,15 @@ func (s *store[K, V]) add(key K, v V) {
 	}
 	s.put(&stored[K, V]{key: key, value: v, weight: weight, since: now}, in)
 	s.trim()
+}
+
+// remove forgets v, if that is what is stored under key.
+func (s *store[K, V]) remove(key K, v V) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.items[key]; ok && e.Value.(*stored[K, V]).value == v {
+		s.drop(e)
+	}
 }
 
 // len returns how many values are stored, and their weight.
