@@ -172,7 +172,11 @@ func synthesised(set, dname dnssec.RRset) bool {
 // set judges one RRset and returns it with its TTL lowered, and that TTL.
 func (j *judge) set(set dnssec.RRset) (dnssec.RRset, uint32, error) {
 	ttl := set.RRs[0].Header().Ttl
-	base, err := j.start(home(set.Name(), set.Type()))
+	owner := home(set.Name(), set.Type())
+	if set.Type() == dns.TypeCNAME && j.r.Type == dns.TypeDS { // in the place of DS, and so in the same zone
+		owner = parent(set.Name())
+	}
+	base, err := j.start(owner)
 	if err != nil {
 		return set, ttl, err
 	}
@@ -180,7 +184,6 @@ func (j *judge) set(set dnssec.RRset) (dnssec.RRset, uint32, error) {
 		j.add(base.verdict)
 		return set, ttl, nil
 	}
-	owner := home(set.Name(), set.Type())
 	failure := dnssec.Verdict{}
 	for _, signer := range signers(owner, base.zone, set) {
 		p, err := j.zone(base, signer)

@@ -35,6 +35,12 @@ func contents(rrs []dns.RR) []string {
 			continue
 		}
 		rr = dns.Copy(rr)
+		if odd, ok := rr.(*dns.RFC3597); ok { // the same content in another form
+			wire := make([]byte, 4096)
+			if n, err := dns.PackRR(odd, wire, 0, nil, false); err == nil {
+				rr, _, _ = dns.UnpackRR(wire[:n], 0)
+			}
+		}
 		rr.Header().Ttl = 0
 		rr.Header().Name = dns.CanonicalName(rr.Header().Name)
 		switch x := rr.(type) { // canonical form has these in lower case
