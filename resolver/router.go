@@ -57,6 +57,7 @@ func (r *Router) find(name string) *Route {
 // and authentic when all links are.
 func (r *Router) Resolve(ctx context.Context, q Query) (*Answer, error) {
 	t := trail{router: r, question: q, seen: []string{q.Name}}
+	ctx = WithScope(ctx)
 	for next := q.Name; next != ""; {
 		if err := ctx.Err(); err != nil {
 			return nil, Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "out of time at %s", next)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dens/dnssec"
+	"dens/resolver"
 )
 
 // budget is what one client question has spent. It is shared by all that is done for the question.
@@ -74,15 +75,19 @@ func (r *Resolver) begin(ctx context.Context, realm *realm) (context.Context, *w
 		}
 		return w.in(ctx), w, func() {}, nil
 	}
+	// One budget for all links of an alias chain, or a chain would multiply it.
+	shared := resolver.ScopeOf(ctx).Value(r, func() any { return r.newBudget(ctx) })
+	w := &work{realm: realm, budget: shared.(*budget)}
+	ctx, cancel := context.WithDeadline(ctx, w.deadline)
+	return w.in(ctx), w, cancel, nil
+}
+
+func (r *Resolver) newBudget(ctx context.Context) *budget {
 	deadline := time.Now().Add(r.cfg.Timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	w := &work{realm: realm, budget: &budget{
-		limits: r.cfg.Limits, deadline: deadline, signatures: dnssec.NewBudget(r.cfg.Limits.Signatures),
-	}}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	return w.in(ctx), w, cancel, nil
+	return &budget{limits: r.cfg.Limits, deadline: deadline, signatures: dnssec.NewBudget(r.cfg.Limits.Signatures)}
 }
 
 func errDepth(most int) error {

@@ -286,7 +286,7 @@ func TestTwoResolvers(t *testing.T) {
 	in := small(t)
 	other := in.resolver(nil)
 	r := in.resolver(func(c *recursive.Config) { c.Hosts = other })
-	d := &resolver.Delegation{Zone: "plain.eth.", NS: []string{"www.good.org.", "ns.plain.org."}}
+	d := &resolver.Delegation{Zone: "plain.eth.", NS: []string{"ns.good.org.", "ns.plain.org."}}
 	in.host(in.zones["plain.org."], "plain.eth.", "www A 192.0.2.8\n")
 	var wg sync.WaitGroup
 	for i := range 20 {

@@ -290,6 +290,30 @@ func TestQueryBudget(t *testing.T) {
 	}
 }
 
+// TestAliasesShareTheBudget: a chain of aliases over many zones costs no more than one question may.
+func TestAliasesShareTheBudget(t *testing.T) {
+	var top strings.Builder
+	for i := range 10 {
+		fmt.Fprintf(&top, "z%d. NS ns.z%d.\nns.z%d. A 127.9.5.1\n", i, i, i)
+	}
+	in := unsigned(t, top.String())
+	first := in.add("z0.", "127.9.5.1", false, "@ NS ns\nwww CNAME www.z1.\n")
+	for i := 1; i < 10; i++ {
+		in.host(first, fmt.Sprintf("z%d.", i), fmt.Sprintf("@ NS ns\nwww CNAME www.z%d.\n", i+1))
+	}
+	r := in.resolver(func(c *recursive.Config) { c.Limits.Queries = 8 })
+	router, err := resolver.NewRouter([]resolver.Route{{Zone: ".", Kind: recursive.Kind, Resolver: r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask(t, router, "www.z0.", "A"); err == nil || !strings.Contains(err.Error(), "more than 8 queries") {
+		t.Errorf("got %v", err)
+	}
+	if n := len(in.queries("")); n > 8 {
+		t.Errorf("%d queries", n)
+	}
+}
+
 // TestPoison: what a server says about other zones changes nothing.
 func TestPoison(t *testing.T) {
 	in := unsigned(t, "bank. NS ns.bank.\nns.bank. A 127.9.3.4\nevil. NS ns.evil.\nns.evil. A 127.9.3.3\n")
