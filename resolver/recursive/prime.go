@@ -203,10 +203,15 @@ func isPriming(msg *dns.Msg) error {
 	return errNothing
 }
 
-// probe validates the root's keys.
+// probe validates the root's keys. Those of other zones with anchors may be known to servers of their own
+// only; what the root's say of them would be remembered against these.
 func (r *Resolver) probe(ctx context.Context, w *work) dnssec.Verdict {
 	if w.realm.anchors == nil {
 		return dnssec.Verdict{}
 	}
-	return r.chain.Probe(ctx, w.realm.anchors())
+	_, trust, ok := w.realm.anchors().For(".")
+	if !ok {
+		return dnssec.Verdict{}
+	}
+	return r.chain.Probe(ctx, new(dnssec.Anchors).With(".", trust))
 }
