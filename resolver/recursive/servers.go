@@ -3,6 +3,7 @@ package recursive
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -104,12 +105,13 @@ func (r *Resolver) addresses(ctx context.Context, s step, failure *error) func(y
 				return
 			}
 			for some := range slices.Chunk(hosts, atATime) {
-				found, err := r.lookupHosts(ctx, some, families)
-				if err != nil && *failure == nil {
-					*failure = err
-				}
-				if len(found) > 0 && !yield(found) || err != nil && !worthMore(err) {
-					return
+				for found, err := range r.lookupHosts(ctx, some, families) {
+					if err != nil && *failure == nil {
+						*failure = err
+					}
+					if len(found) > 0 && !yield(found) || err != nil && !worthMore(err) {
+						return
+					}
 				}
 			}
 		}
@@ -186,8 +188,8 @@ func (r *Resolver) addrsIn(answer []dns.RR) []netip.AddrPort {
 	return out
 }
 
-// lookupHosts finds addresses of several hosts in parallel. It returns with the first that has any.
-func (r *Resolver) lookupHosts(ctx context.Context, hosts []string, families []uint16) ([]netip.AddrPort, error) {
+// lookupHosts finds addresses of several hosts in parallel, and yields them as they come.
+func (r *Resolver) lookupHosts(ctx context.Context, hosts []string, families []uint16) iter.Seq2[[]netip.AddrPort, error] {
 	type found struct {
 		addrs []netip.AddrPort
 		err   error
@@ -199,17 +201,13 @@ func (r *Resolver) lookupHosts(ctx context.Context, hosts []string, families []u
 			results <- found{addrs, err}
 		}()
 	}
-	var failure error
-	for range hosts {
-		f := <-results
-		if len(f.addrs) > 0 {
-			return f.addrs, nil
-		}
-		if failure == nil {
-			failure = f.err
+	return func(yield func([]netip.AddrPort, error) bool) {
+		for range hosts {
+			if f := <-results; !yield(f.addrs, f.err) {
+				return
+			}
 		}
 	}
-	return nil, failure
 }
 
 // lookupHost finds addresses of one host, of the first family that it has any of.
