@@ -67,9 +67,11 @@ func (r *Resolver) Resolve(ctx context.Context, q resolver.Query) (*resolver.Ans
 	}
 	full := q
 	full.DO, full.CD = true, true
-	budget := dnssec.NewBudget(r.cfg.Limits)
+	// One budget for all links of an alias chain.
+	budget := resolver.ScopeOf(ctx).Value(r, func() any { return dnssec.NewBudget(r.cfg.Limits) }).(*dnssec.Budget)
 	if r.cfg.Observe != nil {
-		defer func() { r.cfg.Observe(budget.Spent()) }()
+		before := budget.Spent()
+		defer func() { r.cfg.Observe(since(before, budget.Spent())) }()
 	}
 	anchors := r.cfg.Anchors()
 	var verdict dnssec.Verdict
@@ -113,6 +115,11 @@ func answer(q resolver.Query, a *resolver.Answer, j Judgement) *resolver.Answer 
 		a.EDE = append(a.EDE, e)
 	}
 	return a
+}
+
+// since is what was spent between two looks.
+func since(before, now dnssec.Spent) dnssec.Spent {
+	return dnssec.Spent{Checks: now.Checks - before.Checks, Failures: now.Failures - before.Failures, Hashes: now.Hashes - before.Hashes}
 }
 
 // reason returns the extended error of an insecure answer whose cause the client may want to know.
