@@ -4,7 +4,7 @@
 #   ./test.sh            everything: formatting, vet, staticcheck, unit tests, fuzzing, static build, end-to-end
 #   ./test.sh STEP...    only these: lint unit fuzz build e2e
 #
-# FUZZTIME (default 5s) is how long each fuzz target runs.
+# FUZZTIME (default 3s) is how long each fuzz target runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export GOTOOLCHAIN=${GOTOOLCHAIN:-auto}
@@ -37,7 +37,7 @@ unit() {
 }
 
 fuzz() {
-	step "fuzz targets, ${FUZZTIME:-5s} each"
+	step "fuzz targets, ${FUZZTIME:-3s} each"
 	local file target
 	for file in $(git ls-files '*_test.go'); do
 		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
@@ -50,7 +50,7 @@ fuzz() {
 # fuzz_target runs one target. Go's fuzzer at times takes its own time limit for a failure, with no input
 # that fails: then, and only then, it gets a second run.
 fuzz_target() {
-	local run=(go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-5s}" -fuzzminimizetime 1x)
+	local run=(go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-3s}" -fuzzminimizetime 1x)
 	"${run[@]}" >.testbed/fuzz.log 2>&1 && return
 	grep -q 'context deadline exceeded' .testbed/fuzz.log && ! grep -q 'Failing input' .testbed/fuzz.log || return 1
 	"${run[@]}" >.testbed/fuzz.log 2>&1
