@@ -26,6 +26,7 @@ type Config struct {
 	NoIPv4   bool             // no server is asked at an IPv4 address
 	NoIPv6   bool             // no server is asked at an IPv6 address
 	Servers  int              // 20000: how many servers, and how many failures of a server with a zone, are remembered
+	Messages int              // 3072: how many are under way at a time, each with a socket of its own
 	Now      func() time.Time // time.Now
 	Rand     rand.Source      // ChaCha8 with a random seed; used under a lock
 	Log      *slog.Logger     // discards
@@ -37,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Servers <= 0 {
 		c.Servers = 20000
+	}
+	if c.Messages <= 0 {
+		c.Messages = 3072
 	}
 	if c.Now == nil {
 		c.Now = time.Now

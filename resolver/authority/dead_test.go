@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -98,4 +99,33 @@ func TestSift(t *testing.T) {
 			t.Errorf("taken for data: %v", rr)
 		}
 	}
+}
+
+// TestMessageBound: what is under way in all is bounded, and that is held against no server.
+func TestMessageBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := exchanger(func(ctx context.Context, _ netip.AddrPort, req []byte) ([]byte, error) {
+			time.Sleep(100 * time.Millisecond)
+			return answerTo(req, record), nil
+		})
+		s := New(Config{UDP: network, TCP: network, Messages: 4})
+		var failed atomic.Int64
+		for i := range 10 {
+			go func() {
+				_, err := s.Ask(t.Context(), []netip.AddrPort{at(fmt.Sprintf("192.0.2.%d:53", i))}, question("www.example.org."))
+				if e, ok := err.(*Error); ok && !e.Unreachable() && strings.Contains(e.Text(), errHere.Error()) {
+					failed.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		time.Sleep(time.Second)
+		if st := s.Stats(); failed.Load() != 6 || st.Busy != 6 || st.Penalties != 0 {
+			t.Errorf("%d failed, %+v", failed.Load(), st)
+		}
+		for i := range 10 {
+			expect(t, s, at(fmt.Sprintf("192.0.2.%d:53", i)))
+		}
+	})
 }

@@ -193,7 +193,9 @@ func dead(dns.ResponseWriter, *dns.Msg) {}
 func rcode(code int) handler {
 	return func(w dns.ResponseWriter, r *dns.Msg) {
 		m := respond(r)
-		m.Rcode = code
+		if m.Rcode = code; code > 15 && r.IsEdns0() == nil { // it takes EDNS to say so
+			m.Rcode = dns.RcodeRefused
+		}
 		w.WriteMsg(m)
 	}
 }

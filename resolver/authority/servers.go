@@ -24,6 +24,7 @@ type Servers struct {
 	asIs      AsIs // nil when there is no such way
 	memory    *memory
 	counters  counters
+	underway  atomic.Int64
 	lingering atomic.Int64
 	log       *slog.Logger
 }
@@ -87,7 +88,14 @@ func (ex *exchange) run(ctx context.Context, q *Question, req []byte) result {
 	return res
 }
 
+// carry sends req and waits for the reply, unless too many others do that: who has no sockets left cannot
+// serve clients either.
 func (ex *exchange) carry(ctx context.Context, req []byte) ([]byte, error) {
+	defer ex.s.underway.Add(-1)
+	if ex.s.underway.Add(1) > int64(ex.s.cfg.Messages) {
+		ex.s.counters.busy.Add(1)
+		return nil, classify(resolver.ErrBusy)
+	}
 	var raw []byte
 	var err error
 	switch {

@@ -17,6 +17,7 @@ type Stats struct {
 	Failures    uint64 // replies with a failure rcode
 	Garbled     uint64 // replies that could not be read
 	Spared      uint64 // messages not sent since the server failed a moment ago
+	Busy        uint64 // messages not sent since too many were under way
 	Exhausted   uint64 // Asks that ended at the bound of messages
 
 	Servers            int  // remembered
@@ -26,7 +27,7 @@ type Stats struct {
 
 type counters struct {
 	udp, tcp, timeouts, unreachable, late, probes, truncated, plain, oddCase, forged, lame, failures, garbled, spared,
-	exhausted atomic.Uint64
+	busy, exhausted atomic.Uint64
 }
 
 // Stats returns a snapshot.
@@ -36,7 +37,7 @@ func (s *Servers) Stats() Stats {
 		UDP: c.udp.Load(), TCP: c.tcp.Load(), Timeouts: c.timeouts.Load(), Unreachable: c.unreachable.Load(),
 		Late: c.late.Load(), Probes: c.probes.Load(), Truncated: c.truncated.Load(), Plain: c.plain.Load(),
 		Case: c.oddCase.Load(), Forged: c.forged.Load(), Lame: c.lame.Load(), Failures: c.failures.Load(),
-		Garbled: c.garbled.Load(), Spared: c.spared.Load(), Exhausted: c.exhausted.Load(),
+		Garbled: c.garbled.Load(), Spared: c.spared.Load(), Busy: c.busy.Load(), Exhausted: c.exhausted.Load(),
 	}
 	m := s.memory
 	m.mu.Lock()
