@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -76,6 +77,16 @@ func sameName(s, first string, owner name) bool {
 // canonicalRdata packs rr without compression and cuts off the owner name and the ten octets of type,
 // class, TTL and length. Lower case does not change a length, so the owner's is known.
 func canonicalRdata(rr dns.RR, ownerLen int) ([]byte, error) {
+	switch x := rr.(type) { // what most answers are, without a copy
+	case *dns.A:
+		if ip := x.A.To4(); ip != nil {
+			return ip, nil
+		}
+	case *dns.AAAA:
+		if len(x.AAAA) == net.IPv6len {
+			return x.AAAA, nil
+		}
+	}
 	rr = lowerRdata(rr)
 	buf := make([]byte, dns.Len(rr)+1)
 	n, err := dns.PackRR(rr, buf, 0, nil, false)

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"encoding/base64"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,39 +30,75 @@ func (s RRset) Type() uint16 {
 	return s.RRs[0].Header().Rrtype
 }
 
+// fewSets is how many RRsets are looked through one by one; beyond, a map is made of them.
+const fewSets = 8
+
 // Group sorts a section's records into RRsets, in the order of their first records, and gives each its
 // signatures. Signatures of RRsets that are not there are left out; so is OPT.
 func Group(section []dns.RR) []RRset {
-	type id struct {
-		name          string
-		rrtype, class uint16
-	}
-	at := make(map[id]int, len(section))
-	var sets []RRset
+	var g grouping
 	for _, rr := range section {
 		h := rr.Header()
 		if h.Rrtype == dns.TypeRRSIG || h.Rrtype == dns.TypeOPT {
 			continue
 		}
-		k := id{dns.CanonicalName(h.Name), h.Rrtype, h.Class}
-		i, ok := at[k]
-		if !ok {
-			i = len(sets)
-			at[k] = i
-			sets = append(sets, RRset{})
+		id := setID{dns.CanonicalName(h.Name), h.Rrtype, h.Class}
+		i := g.find(id)
+		if i < 0 {
+			i = g.add(id)
 		}
-		sets[i].RRs = append(sets[i].RRs, rr)
+		g.sets[i].RRs = append(g.sets[i].RRs, rr)
 	}
 	for _, rr := range section {
 		sig, ok := rr.(*dns.RRSIG)
 		if !ok {
 			continue
 		}
-		if i, ok := at[id{dns.CanonicalName(sig.Hdr.Name), sig.TypeCovered, sig.Hdr.Class}]; ok {
-			sets[i].Sigs = append(sets[i].Sigs, sig)
+		if i := g.find(setID{dns.CanonicalName(sig.Hdr.Name), sig.TypeCovered, sig.Hdr.Class}); i >= 0 {
+			g.sets[i].Sigs = append(g.sets[i].Sigs, sig)
 		}
 	}
-	return sets
+	return g.sets
+}
+
+type setID struct {
+	name          string
+	rrtype, class uint16
+}
+
+// grouping are RRsets as they are found.
+type grouping struct {
+	sets []RRset
+	few  [fewSets]setID
+	many map[setID]int // of all, as soon as they are more than few
+}
+
+// find returns the place of an RRset, or -1.
+func (g *grouping) find(id setID) int {
+	if g.many == nil {
+		return slices.Index(g.few[:len(g.sets)], id)
+	}
+	if i, ok := g.many[id]; ok {
+		return i
+	}
+	return -1
+}
+
+func (g *grouping) add(id setID) int {
+	i := len(g.sets)
+	g.sets = append(g.sets, RRset{})
+	switch {
+	case i < fewSets:
+		g.few[i] = id
+		return i
+	case i == fewSets:
+		g.many = make(map[setID]int, 2*fewSets)
+		for k, one := range g.few {
+			g.many[one] = k
+		}
+	}
+	g.many[id] = i
+	return i
 }
 
 // Result is what ValidateRRset found. Fields below Verdict mean something only when it is Secure.
@@ -92,7 +129,7 @@ func (v *Validator) ValidateRRset(set RRset, keys *Keys, now time.Time, b *Budge
 	if fault, ok := placed(c, keys.zone); !ok {
 		return Result{Verdict: fault}
 	}
-	failure := bogus(dns.ExtendedErrorCodeRRSIGsMissing, "no signature for %s %s", c.owner, typeName(c.rrtype))
+	failure := Verdict{Status: Bogus, Code: dns.ExtendedErrorCodeRRSIGsMissing}
 	for _, sig := range set.Sigs {
 		fault, ok := v.checkSig(c, sig, keys, now, b)
 		if ok {
@@ -102,6 +139,9 @@ func (v *Validator) ValidateRRset(set RRset, keys *Keys, now time.Time, b *Budge
 		if fault.Status == Exhausted {
 			break
 		}
+	}
+	if failure.Text == "" { // worded only where it is needed
+		failure = bogus(failure.Code, "no signature for %s %s", c.owner, typeName(c.rrtype))
 	}
 	return Result{Verdict: failure}
 }

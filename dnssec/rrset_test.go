@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -248,5 +249,27 @@ func TestGroup(t *testing.T) {
 	}
 	if strings.Join(got, " ") != "b.example.A a.example.A a.example.TXT" || len(sets[0].RRs) != 2 || len(sets[0].Sigs) != 1 || len(sets[1].Sigs) != 0 {
 		t.Errorf("%v %+v", got, sets)
+	}
+}
+
+// Few RRsets and many are sorted alike.
+func TestGroupMany(t *testing.T) {
+	for _, count := range []int{1, fewSets - 1, fewSets, fewSets + 1, 3 * fewSets} {
+		var records, sigs strings.Builder
+		for i := range count {
+			fmt.Fprintf(&records, "n%d.example. 300 IN A 192.0.2.1\n", i)
+			fmt.Fprintf(&sigs, "N%d.example. 300 IN RRSIG A 15 2 300 20261122120000 20261121110000 %d example. AAAA\n", i, i)
+		}
+		again := strings.ReplaceAll(records.String(), "192.0.2.1", "192.0.2.2")
+		none := "none.example. 300 IN RRSIG A 15 2 300 20261122120000 20261121110000 1 example. AAAA\n"
+		sets := Group(rrs(t, sigs.String()+records.String()+none+again))
+		if len(sets) != count {
+			t.Fatalf("%d RRsets of %d", len(sets), count)
+		}
+		for i, set := range sets {
+			if set.Name() != fmt.Sprintf("n%d.example.", i) || len(set.RRs) != 2 || len(set.Sigs) != 1 || int(set.Sigs[0].KeyTag) != i {
+				t.Errorf("%d of %d: %+v", i, count, set)
+			}
+		}
 	}
 }

@@ -61,6 +61,7 @@ func (w *walk) judgeOnce(r *Response) (Judgement, error) {
 
 // end judges what is at the end of the chain.
 func (j *judge) end(chain *resolver.Chain) error {
+	sets := dnssec.Group(chain.Records) // none when there are only signatures
 	switch {
 	case chain.Overlong != nil:
 		j.out.Rcode = dns.RcodeYXDomain
@@ -69,8 +70,8 @@ func (j *judge) end(chain *resolver.Chain) error {
 		// RFC 4035 section 2.2: neither these nor their absence can be proven.
 		j.add(dnssec.Verdict{Status: dnssec.Insecure, Text: "signatures are not signed themselves"})
 		return nil
-	case len(dnssec.Group(chain.Records)) > 0: // and not only signatures
-		return j.data(chain)
+	case len(sets) > 0:
+		return j.data(chain, sets)
 	case len(chain.Links) > 0 && j.leadsAway(chain.End):
 		j.out.Open = chain.End
 		return nil
@@ -128,8 +129,7 @@ func (j *judge) link(records []dns.RR) error {
 }
 
 // data judges the RRset that was asked for, or all RRsets at the name.
-func (j *judge) data(chain *resolver.Chain) error {
-	sets := dnssec.Group(chain.Records)
+func (j *judge) data(chain *resolver.Chain, sets []dnssec.RRset) error {
 	if len(sets) > maxSets {
 		j.add(spent("%d RRsets", maxSets))
 		return nil

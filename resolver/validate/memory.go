@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -60,13 +61,31 @@ type finding struct {
 type memory struct {
 	entries *lru.Cache[entryID, *entry]
 	cuts    *lru.Cache[cutID, *finding]
+	anchor  *atomic.Pointer[anchorID]
+}
+
+// anchorID is the digest of one of an immutable set of anchors: that of the root, most of the time.
+type anchorID struct {
+	anchors *dnssec.Anchors
+	zone    string
+	digest  digest
 }
 
 func newMemory(zones int) memory {
 	// New fails for sizes below 1 only.
 	entries, _ := lru.New[entryID, *entry](zones)
 	cuts, _ := lru.New[cutID, *finding](4 * zones)
-	return memory{entries, cuts}
+	return memory{entries, cuts, new(atomic.Pointer[anchorID])}
+}
+
+// anchorID returns digestTrust of an anchor, which is made anew only when the anchors are not the last ones.
+func (m *memory) anchorID(anchors *dnssec.Anchors, zone string, trust dnssec.Trust) digest {
+	if last := m.anchor.Load(); last != nil && last.anchors == anchors && last.zone == zone {
+		return last.digest
+	}
+	id := &anchorID{anchors, zone, digestTrust(zone, trust)}
+	m.anchor.Store(id)
+	return id.digest
 }
 
 // lifetime is how long a verdict is kept; 0 for one that must not be. ttl is in seconds.

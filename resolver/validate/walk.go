@@ -71,7 +71,7 @@ func (w *walk) start(name string) (place, error) {
 	if w.anchor.zone == zone {
 		return w.anchor, nil
 	}
-	p, err := w.open(zone, trust, digestTrust(zone, trust), true)
+	p, err := w.open(zone, trust, w.c.memory.anchorID(w.anchors, zone, trust), true)
 	w.anchor = p
 	return p, err
 }
