@@ -121,10 +121,14 @@ func (r *Resolver) addresses(ctx context.Context, s step, failure *error) func(y
 // atATime is how many hosts' addresses are looked up in parallel.
 const atATime = 2
 
-// worthMore says whether other hosts may fare better than those that ended with err.
+// worthMore says whether other hosts may fare better than those that ended with err: they may if that was
+// due to the depth at which their addresses are, and not if there is nothing left to spend.
 func worthMore(err error) bool {
 	var limit *limitError
-	return !errors.As(err, &limit) && !errors.Is(err, context.DeadlineExceeded)
+	if errors.As(err, &limit) {
+		return limit.limit == "depth"
+	}
+	return !errors.Is(err, context.DeadlineExceeded)
 }
 
 // addressesOf returns the addresses of a zone's servers that are known already, and the hosts, in random
