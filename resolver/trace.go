@@ -73,6 +73,19 @@ func TraceOf(ctx context.Context) *Trace {
 	return t
 }
 
+type depthKey struct{}
+
+// Deeper returns a context for what is needed for the question of ctx.
+func Deeper(ctx context.Context) context.Context {
+	return context.WithValue(ctx, depthKey{}, DepthOf(ctx)+1)
+}
+
+// DepthOf is the Depth of the steps that are taken under ctx by who does not count by itself.
+func DepthOf(ctx context.Context) int {
+	depth, _ := ctx.Value(depthKey{}).(int)
+	return depth
+}
+
 // Add appends a step and returns how to amend it, once more is known.
 func (t *Trace) Add(s Step) (amend func(func(*Step))) {
 	if t == nil {

@@ -66,7 +66,7 @@ func stepServer(s resolver.Step) string {
 	if a, err := netip.ParseAddrPort(s.Server); err == nil && a.Port() == 53 {
 		address = a.Addr().String()
 	}
-	if s.Transport != "" && s.Transport != "udp" {
+	if s.Transport != "" && s.Transport != "udp" && !strings.Contains(address, "://") {
 		address = strings.TrimSpace(address + " " + s.Transport)
 	}
 	host := strings.TrimSuffix(s.Host, ".")

@@ -147,10 +147,12 @@ type result struct {
 
 // attempt asks q, notes how it went, and tells whether to start a probe loop.
 func (u *upstream) attempt(ctx context.Context, q resolver.Query, silent bool) (res result, probe bool) {
+	ended := u.trace(ctx, q)
 	start := u.now()
 	r, err := u.ask(ctx, q, silent)
 	now := u.now()
 	took := now.Sub(start)
+	ended(took, r, err)
 	res = result{from: u, reply: r, answer: r.answer, err: err}
 	var verdict *resolver.Error
 	switch {

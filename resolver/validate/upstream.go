@@ -46,7 +46,7 @@ func (u *upstream) fetch(ctx context.Context, name string, rrtype uint16) (*Resp
 		anchored = slices.Contains(a.Zones(), name)
 	}
 	for range maxTries {
-		a, err := u.resolver.Resolve(ctx, q)
+		a, err := u.resolver.Resolve(resolver.Deeper(ctx), q)
 		if err != nil {
 			return nil, err
 		}
