@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"dens/chain"
 	"dens/chain/ccip"
@@ -32,21 +33,23 @@ func (c chainStack) ready() bool {
 }
 
 func (s *stack) addChains(cfg *configs.Config, hosts resolver.Resolver) error {
-	lookup := lookupHost(hosts)
-	anywhere := dial.New(dial.Config{Lookup: lookup})
-	public := dial.New(dial.Config{Lookup: lookup, Allow: dial.Public})
+	plain, secured := lookupHost(hosts), lookupHost(unvalidated(hosts))
+	dialers := dialers{dial.New(dial.Config{Lookup: plain}), dial.New(dial.Config{Lookup: secured})}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Chains)) {
 		conf := cfg.Chains[name]
-		c, err := s.newChain(name, conf, anywhere.DialContext)
+		c, err := s.newChain(name, conf, dialers)
 		if err != nil {
 			return fmt.Errorf("chain %s: %w", name, err)
 		}
-		gateways := public
+		to := dial.Config{Lookup: secured, Allow: dial.Public}
+		if conf.CCIP.AllowHTTP {
+			to.Lookup = plain
+		}
 		if conf.CCIP.AllowPrivate {
-			gateways = anywhere
+			to.Allow = nil
 		}
 		follower := ccip.New(c.caller, ccip.Config{
-			Dial:         gateways.DialContext,
+			Dial:         dial.New(to).DialContext,
 			AllowHTTP:    conf.CCIP.AllowHTTP,
 			AllowPrivate: conf.CCIP.AllowPrivate,
 			Timeout:      conf.CCIP.Timeout,
@@ -58,8 +61,20 @@ func (s *stack) addChains(cfg *configs.Config, hosts resolver.Resolver) error {
 	return nil
 }
 
+// dialers connect to backends. Where a certificate shows who is at the other end, the host's addresses need
+// not validate: a broken trust anchor or a wrong clock, which make all signed names of the DNS bogus, are no
+// harm to names on a chain then.
+type dialers struct{ plain, secured *dial.Dialer }
+
+func (d dialers) to(url string) chain.Dialer {
+	if strings.HasPrefix(url, "https:") || strings.HasPrefix(url, "wss:") {
+		return d.secured.DialContext
+	}
+	return d.plain.DialContext
+}
+
 // newChain builds the Callers of one chain: the stack of them is its trust.
-func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (chainStack, error) {
+func (s *stack) newChain(name string, conf configs.Chain, dialers dialers) (chainStack, error) {
 	log := s.log.With("chain", name)
 	c := chainStack{name: name, trust: chain.Single}
 	poolConf := pool.Config{MaxHeadAge: conf.MaxHeadAge, Timeout: conf.Timeout, Log: log}
@@ -76,7 +91,7 @@ func (s *stack) newChain(name string, conf configs.Chain, dialer chain.Dialer) (
 			ChainID:       conf.ID,
 			Rate:          rpc.Rate,
 			NoBatch:       !rpc.Batch,
-			Dial:          dialer,
+			Dial:          dialers.to(rpc.URL),
 			Timeout:       conf.Timeout,
 			BlockInterval: conf.BlockTime,
 		})

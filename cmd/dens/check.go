@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
 	"dens/configs"
+	"dens/resolver"
 	"dens/server"
 )
 
@@ -21,9 +26,9 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Check a configuration and reach all that it names",
 		Long: `check reads a configuration file, then asks every RPC backend, the root servers and every upstream
-server that it names, and prints what it found: of backends chain id, newest block and how far it is
-behind the best, latency, and what they can do; of the root whether its servers answer, and whether the
-trust anchors fit its keys. It exits with 1 when something would not work.`,
+and stub server that it names, and prints what it found: of backends chain id, newest block and how far
+it is behind the best, latency, and what they can do; of the root whether its servers answer, and
+whether the trust anchors fit its keys. It exits with 1 when something would not work.`,
 		Example: `  dens check --config /etc/dens/dens.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,33 +67,39 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 		wg.Go(func() { upstreams[i] = probeUpstreams(ctx, f) })
 	}
 	var root []rootReport
+	var stubs []upstreamReport
+	wg.Go(func() { stubs = probeStubs(ctx, s.engine, cfg.Resolve.Zones) })
 	wg.Go(func() { root = checkRoot(ctx, s.engine, &cfg.Resolve) })
 	wg.Wait()
 
 	ok := checkCertificate(cfg, out)
-	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "CHAIN\tBACKEND\tOPERATOR\tID\tHEAD\tLAG\tAGE\tLATENCY\tARCHIVE\tPROOFS\tBATCHES\tVERDICT")
-	for i, c := range s.chains {
-		ok = printBackends(table, c, cfg.Chains[c.name], backends[i]) && ok
+	between := ""
+	section := func(rows int, title string, print func(table io.Writer) bool) error {
+		if rows == 0 {
+			return nil
+		}
+		table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		fmt.Fprintf(table, "%s%s\n", between, title)
+		between = "\n"
+		ok = print(table) && ok
+		return table.Flush()
 	}
-	fmt.Fprintln(table)
-	if err := table.Flush(); err != nil {
+	err = section(len(s.chains), "CHAIN\tBACKEND\tOPERATOR\tID\tHEAD\tLAG\tAGE\tLATENCY\tARCHIVE\tPROOFS\tBATCHES\tVERDICT", func(table io.Writer) bool {
+		fine := true
+		for i, c := range s.chains {
+			fine = printBackends(table, c, cfg.Chains[c.name], backends[i]) && fine
+		}
+		return fine
+	})
+	if err != nil {
 		return false, err
 	}
-	if len(root) > 0 {
-		table = tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		ok = printRoot(table, root) && ok
-		fmt.Fprintln(table)
-		if err := table.Flush(); err != nil {
-			return false, err
-		}
+	if err := section(len(root), "ROOT\tFOUND\tVERDICT", func(table io.Writer) bool { return printRoot(table, root) }); err != nil {
+		return false, err
 	}
-	table = tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "ZONE\tUPSTREAM\tLATENCY\tVERDICT")
-	for i, f := range s.forwards {
-		ok = printUpstreams(table, f.zone, upstreams[i]) && ok
-	}
-	return ok, table.Flush()
+	asked := slices.Concat(append(upstreams, stubs)...)
+	err = section(len(asked), "ZONE\tSERVER\tLATENCY\tVERDICT", func(table io.Writer) bool { return printUpstreams(table, asked) })
+	return ok, err
 }
 
 func checkCertificate(cfg *configs.Config, out io.Writer) bool {
@@ -102,19 +113,20 @@ func checkCertificate(cfg *configs.Config, out io.Writer) bool {
 	return true
 }
 
-func printUpstreams(table io.Writer, zone string, reports []upstreamReport) bool {
+func printUpstreams(table io.Writer, reports []upstreamReport) bool {
 	ok := true
 	for _, r := range reports {
 		verdict, latency := "ok", short(r.latency)
 		if r.err != nil {
 			verdict, latency, ok = r.err.Error(), "-", false
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", zone, r.name, latency, verdict)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.zone, r.name, latency, printable(verdict))
 	}
 	return ok
 }
 
 type upstreamReport struct {
+	zone    string
 	name    string
 	latency time.Duration
 	err     error
@@ -127,11 +139,49 @@ func probeUpstreams(ctx context.Context, f forwardGroup) []upstreamReport {
 	for i, s := range status {
 		wg.Go(func() {
 			latency, err := f.Probe(ctx, i)
-			reports[i] = upstreamReport{s.Name, latency, err}
+			reports[i] = upstreamReport{f.zone, s.Name, latency, err}
 		})
 	}
 	wg.Wait()
 	return reports
+}
+
+// probeStubs asks each authoritative server of each stub zone for the zone's SOA.
+func probeStubs(ctx context.Context, e *engine, zones []configs.Zone) []upstreamReport {
+	var reports []upstreamReport
+	var servers []netip.AddrPort
+	for _, z := range zones {
+		for _, server := range z.Stub {
+			name := server.Addr().String()
+			if server.Port() != 53 {
+				name = server.String()
+			}
+			reports = append(reports, upstreamReport{zone: z.Zone, name: name})
+			servers = append(servers, server)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range reports {
+		wg.Go(func() { reports[i].latency, reports[i].err = probeStub(ctx, e, reports[i].zone, servers[i]) })
+	}
+	wg.Wait()
+	return reports
+}
+
+func probeStub(ctx context.Context, e *engine, zone string, server netip.AddrPort) (time.Duration, error) {
+	start := time.Now()
+	at := resolver.Delegation{Zone: zone, Servers: []netip.AddrPort{server}} // insecure: whether it answers is the question
+	answer, err := e.ResolveAt(ctx, &at, resolver.Query{Name: zone, Type: dns.TypeSOA, Class: dns.ClassINET, CD: true})
+	switch {
+	case err != nil:
+		if e, ok := errors.AsType[*resolver.Error](err); ok {
+			err = errors.New(e.Text)
+		}
+		return 0, err
+	case answer.Rcode != dns.RcodeSuccess || len(answer.Answer) == 0:
+		return 0, fmt.Errorf("it has no SOA record of %s: is it a server of this zone?", zone)
+	}
+	return time.Since(start), nil
 }
 
 // short rounds a duration to what a person wants to read; zero is unknown.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -29,6 +32,7 @@ type engine struct {
 	*recursive.Resolver
 	cfg      engineConfig
 	anchors  *anchors.Store           // nil: nothing is validated
+	broken   error                    // why the anchors could not be read: what is to be validated is not answered
 	local    *localroot.Zone          // nil: none
 	hosts    lateResolver             // of servers of zones that begin elsewhere than at the root
 	upstream lateResolver             // where anchors' keys come from in forward mode
@@ -42,6 +46,7 @@ type engine struct {
 // engineConfig is the part of the configuration that an engine is made of.
 type engineConfig struct {
 	mode, hints, anchor, state, localFile string
+	contents                              string // a digest of the files that are read at the start
 	localAXFR                             []netip.AddrPort
 	localCache                            string
 	negative                              []string
@@ -52,7 +57,8 @@ type engineConfig struct {
 func newEngineConfig(cfg *configs.Config) engineConfig {
 	r := cfg.Resolve
 	return engineConfig{
-		mode: r.Mode, hints: r.RootHints.Reveal(), anchor: r.TrustAnchor.Reveal(), state: r.AnchorState.Reveal(),
+		contents: digestFiles(r.RootHints.Reveal(), r.TrustAnchor.Reveal()),
+		mode:     r.Mode, hints: r.RootHints.Reveal(), anchor: r.TrustAnchor.Reveal(), state: r.AnchorState.Reveal(),
 		localFile: r.LocalRoot.File.Reveal(), localAXFR: r.LocalRoot.AXFR, localCache: r.LocalRoot.Cache.Reveal(), negative: r.NegativeAnchors,
 		validate: r.Validate, anchored: r.UsesAnchors(), ipv4: r.IPv4, ipv6: r.IPv6,
 		timeout: r.Timeout, maxTTL: cfg.Cache.MaxTTL,
@@ -79,19 +85,21 @@ func (l *lateResolver) Resolve(ctx context.Context, q resolver.Query) (*resolver
 // onlooker's leaves no traces on disk.
 func newEngine(cfg *configs.Config, old *engine, onlooker bool, log *slog.Logger) (*engine, error) {
 	conf := newEngineConfig(cfg)
-	if old != nil && reflect.DeepEqual(old.cfg, conf) {
+	if old != nil && old.broken == nil && reflect.DeepEqual(old.cfg, conf) {
 		old.users++
 		return old, nil
 	}
 	e := &engine{cfg: conf, users: 1}
-	if err := e.build(onlooker, log); err != nil {
+	// At the start there is nothing better to go back to, and the anchors are not all that dens needs.
+	if err := e.build(onlooker, old == nil && !onlooker, log); err != nil {
 		e.release()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (e *engine) build(onlooker bool, log *slog.Logger) error {
+// build makes the engine. A forgiving one goes without anchors where these cannot be read.
+func (e *engine) build(onlooker, forgiving bool, log *slog.Logger) error {
 	hints, err := readHints(e.cfg.hints)
 	if err != nil {
 		return err
@@ -105,10 +113,15 @@ func (e *engine) build(onlooker bool, log *slog.Logger) error {
 		e.anchors, err = anchors.Load(anchors.Config{
 			File: e.cfg.anchor, State: e.cfg.state, ReadOnly: onlooker, Fetch: e.fetchKeys, Log: log,
 		})
-		if err != nil {
+		switch {
+		case err == nil:
+			conf.Anchors = e.anchors.Anchors
+		case forgiving:
+			e.broken = err
+			log.Error("without trust anchors, names that are to be validated are not answered", "error", err)
+		default:
 			return err
 		}
-		conf.Anchors = e.anchors.Anchors
 	}
 	if e.cfg.localFile != "" || len(e.cfg.localAXFR) > 0 {
 		local := localroot.Config{File: e.cfg.localFile, Servers: e.cfg.localAXFR, Log: log, Anchors: conf.Anchors}
@@ -151,6 +164,26 @@ func (e *engine) fetchKeys(ctx context.Context, zone string) (dnssec.RRset, erro
 	return dnssec.RRset{}, fmt.Errorf("the servers that are configured have no DNSKEY of %s", zone)
 }
 
+// trusted returns the trust anchors, none where they could not be read.
+func (e *engine) trusted() *dnssec.Anchors {
+	if e.anchors == nil {
+		return new(dnssec.Anchors)
+	}
+	return e.anchors.Anchors()
+}
+
+// guarded stands for a zone that is to be validated and cannot be, for want of trust anchors: it answers
+// only who does not want validation.
+type guarded struct{ resolver.Resolver }
+
+// Resolve implements resolver.Resolver.
+func (g *guarded) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	if q.CD {
+		return g.Resolver.Resolve(ctx, q)
+	}
+	return nil, resolver.Errorf(dns.ExtendedErrorCodeDNSKEYMissing, nil, "the trust anchors could not be read, so that nothing can be validated")
+}
+
 // start begins what goes on in the background; once is enough.
 func (e *engine) start() {
 	if e.cancel != nil {
@@ -183,19 +216,40 @@ func (e *engine) release() {
 	e.running.Wait()
 }
 
+// digestFiles tells contents of files from others; "" is no file.
+func digestFiles(paths ...string) string {
+	sum := sha256.New()
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		f, err := os.Open(path)
+		if err == nil {
+			_, err = io.Copy(sum, io.LimitReader(f, maxDigested))
+			f.Close()
+		}
+		fmt.Fprintln(sum, path, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// maxDigested bounds what is read of a file: more than who uses it will take.
+const maxDigested = 2 << 20
+
 // readHints reads the file of root hints; "" is the built-in ones.
 func readHints(path string) (*recursive.Hints, error) {
 	if path == "" {
 		return nil, nil
 	}
 	f, err := os.Open(path)
+	const expected = "expected a zone file with the NS records of the root, and A or AAAA records of their hosts"
 	if err != nil {
-		return nil, fmt.Errorf("resolve.root_hints: %w", err)
+		return nil, fmt.Errorf("resolve.root_hints: %w; %s; without a file the built-in root servers are used", err, expected)
 	}
 	defer f.Close()
 	hints, err := recursive.ParseHints(f)
 	if err != nil {
-		return nil, fmt.Errorf("resolve.root_hints: %s: %w", path, err)
+		return nil, fmt.Errorf("resolve.root_hints: %s: %w; %s", path, err, expected)
 	}
 	return hints, nil
 }

@@ -50,6 +50,31 @@ func lookupHost(r resolver.Resolver) func(context.Context, string) ([]netip.Addr
 	}
 }
 
+// unvalidated asks r once more, without validation, for what does not validate; nil is nil.
+func unvalidated(r resolver.Resolver) resolver.Resolver {
+	if r == nil {
+		return nil
+	}
+	return &lenient{r}
+}
+
+type lenient struct{ resolver.Resolver }
+
+// Resolve implements resolver.Resolver.
+func (l *lenient) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	answer, err := l.Resolver.Resolve(ctx, q)
+	if e, ok := errors.AsType[*resolver.Error](err); ok && !q.CD && isBogus(e.Code) {
+		q.CD = true
+		return l.Resolver.Resolve(ctx, q)
+	}
+	return answer, err
+}
+
+// isBogus reports whether an extended error (RFC 8914 section 4) says that data did not validate.
+func isBogus(code uint16) bool {
+	return code >= dns.ExtendedErrorCodeDNSBogus && code <= dns.ExtendedErrorCodeNSECMissing
+}
+
 func lookupAddrs(ctx context.Context, r resolver.Resolver, host string, rrtype uint16) ([]netip.Addr, error) {
 	answer, err := r.Resolve(ctx, resolver.Query{Name: dns.CanonicalName(host), Type: rrtype, Class: dns.ClassINET})
 	if err != nil {

@@ -61,8 +61,8 @@ func newRoot() *cobra.Command {
 		Short: "A DNS server for ordinary and on-chain names",
 		Long: `dens answers DNS questions: names of ENS and its like (alice.eth) from their contracts on a
 blockchain, through several RPC backends that need not be trusted one by one, and every other name
-from the root of the DNS down, validated by DNSSEC, or through servers of your choice. Point a system's DNS setting, a browser's secure DNS
-or a CoreDNS forward at it.`,
+from the root of the DNS down, validated by DNSSEC, or through servers of your choice. Point a
+system's DNS setting, a browser's secure DNS or a CoreDNS forward at it.`,
 		Example: `  dens demo                              try it: a chain, sample names and a server, all on this machine
   dens serve --config /etc/dens.yaml     serve
   dens lookup alice.eth                  look up a name and see where the answer comes from

@@ -98,16 +98,22 @@ func (s *stack) parts() []web.Part {
 		p := web.Part{Name: s.forwardName(f.zone), Ready: f.Ready()}
 		if !p.Ready {
 			p.Reason = "no upstream server answers"
+		} else if p.Name != fallbackName {
+			p.Reason = s.validationProblem(f.zone)
+			p.Ready = p.Reason == ""
 		}
 		parts = append(parts, p)
 	}
 	return parts
 }
 
+// fallbackName is what the upstream servers are called that stand in for the root.
+const fallbackName = "fallback ."
+
 // forwardName is what the upstream servers of a zone are there for.
 func (s *stack) forwardName(zone string) string {
 	if zone == "." && s.engine.cfg.mode == configs.ModeRecursive {
-		return "fallback ."
+		return fallbackName
 	}
 	return "forward " + zone
 }

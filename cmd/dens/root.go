@@ -24,8 +24,11 @@ import (
 
 // parts says what of an engine can answer questions: nothing, where upstream servers do that.
 func (e *engine) parts(now time.Time) []web.Part {
-	if e.cfg.mode != configs.ModeRecursive {
+	switch {
+	case e.cfg.mode != configs.ModeRecursive:
 		return nil
+	case e.broken != nil && e.cfg.validate:
+		return []web.Part{{Name: "recursive .", Reason: e.broken.Error()}}
 	}
 	return []web.Part{rootPart(e.Health(), e.anchorStatus(), now)}
 }
@@ -34,7 +37,7 @@ func (e *engine) parts(now time.Time) []web.Part {
 func (s *stack) recursion() web.Recursion {
 	out := rootMetrics(s.engine.Stats(), s.engine.anchorStatus())
 	for _, c := range s.judges {
-		stats := c.Stats()
+		stats := c.chain.Stats()
 		for status, n := range stats.Judged {
 			out.Validations[status] += n
 		}
@@ -200,7 +203,6 @@ func checkAnchors(ctx context.Context, store *anchors.Store, reachable bool) []r
 // printRoot prints the reports and tells whether all is well.
 func printRoot(table io.Writer, reports []rootReport) bool {
 	ok := true
-	fmt.Fprintln(table, "ROOT\tFOUND\tVERDICT")
 	for _, r := range reports {
 		verdict := "ok"
 		if r.problem != "" {

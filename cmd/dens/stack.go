@@ -34,8 +34,9 @@ type stack struct {
 	engine   *engine
 	upstream resolver.Resolver // the servers that all is forwarded to; nil: none
 	forwards []forwardGroup
-	judges   []*validate.Chain // of what upstream servers say
-	own      []string          // zones with servers of their own
+	judges   []*judge // of what upstream servers say
+	own      []string // zones with servers of their own
+	guards   []string // zones that are not answered for want of trust anchors
 	chains   []chainStack
 	closers  []func() // in the order of their making
 	log      *slog.Logger
@@ -70,13 +71,14 @@ func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) 
 	}
 	if !onlooker {
 		s.engine.start()
+		s.watchJudges()
 	}
 	return s, nil
 }
 
 // takeOver has the engine ask this stack, rather than the one before it, for what is not its own to find.
 func (s *stack) takeOver() {
-	s.engine.hosts.set(s.router)
+	s.engine.hosts.set(unvalidated(s.router)) // as elsewhere, validation is for what the servers say
 	s.engine.own.Store(&s.own)
 	s.engine.upstream.set(s.upstream)
 }
@@ -220,7 +222,9 @@ func (s *stack) addZones(cfg *configs.Config, bootstrap resolver.Resolver, route
 		}
 		var r resolver.Resolver = f
 		if trusted := s.anchorsOf(zone); trusted != nil {
-			r = s.validating(cfg, f, trusted)
+			r = s.validating(cfg, zone.Zone, f, trusted)
+		} else if zone.Validate {
+			r = s.guard(zone.Zone, f)
 		}
 		routes[zone.Zone] = resolver.Route{Zone: zone.Zone, Kind: forward.Kind, Resolver: r}
 	}
@@ -242,12 +246,22 @@ func (s *stack) anchorsOf(zone configs.Zone) func() *dnssec.Anchors {
 }
 
 // validating wraps upstream servers, so that what they say is validated here.
-func (s *stack) validating(cfg *configs.Config, f resolver.Resolver, trusted func() *dnssec.Anchors) resolver.Resolver {
+func (s *stack) validating(cfg *configs.Config, zone string, f resolver.Resolver, trusted func() *dnssec.Anchors) resolver.Resolver {
 	v := validate.NewResolver(validate.ResolverConfig{
 		Upstream: f, Anchors: trusted, Negative: cfg.Resolve.NegativeAnchors, Log: s.log,
 	})
-	s.judges = append(s.judges, v.Chain())
+	s.judges = append(s.judges, &judge{zone: zone, chain: v.Chain(), trusted: trusted})
 	return v
+}
+
+// guard keeps the names of a zone from being answered unvalidated where there are no anchors to validate
+// them from.
+func (s *stack) guard(zone string, r resolver.Resolver) resolver.Resolver {
+	if s.engine.broken == nil {
+		return r
+	}
+	s.guards = append(s.guards, zone)
+	return &guarded{r}
 }
 
 // addRoot adds who answers all other names: iteration from the root, or upstream servers.
@@ -265,7 +279,7 @@ func (s *stack) addRoot(cfg *configs.Config, bootstrap resolver.Resolver, routes
 		s.upstream = f
 		var r resolver.Resolver = f
 		if cfg.Resolve.Validate {
-			r = s.validating(cfg, f, s.engine.anchors.Anchors)
+			r = s.validating(cfg, ".", f, s.engine.trusted)
 		}
 		if cfg.Resolve.Mode == configs.ModeRecursive {
 			root.Resolver = s.engine.WithFallback(r)
@@ -274,6 +288,9 @@ func (s *stack) addRoot(cfg *configs.Config, bootstrap resolver.Resolver, routes
 		}
 	} else if cfg.Resolve.Mode == configs.ModeForward {
 		return nil // nobody answers them
+	}
+	if cfg.Resolve.Validate {
+		root.Resolver = s.guard(".", root.Resolver)
 	}
 	routes["."] = root
 	return nil
@@ -289,9 +306,11 @@ func (s *stack) addStubs(cfg *configs.Config, routes map[string]resolver.Route) 
 		if zone.Validate {
 			at.Trust = resolver.ByAnchors
 		}
-		routes[zone.Zone] = resolver.Route{
-			Zone: zone.Zone, Kind: recursive.Kind, Resolver: &stubZone{s.engine, at, routes["."].Resolver},
+		var r resolver.Resolver = &stubZone{s.engine, at, routes["."].Resolver}
+		if zone.Validate {
+			r = s.guard(zone.Zone, r)
 		}
+		routes[zone.Zone] = resolver.Route{Zone: zone.Zone, Kind: recursive.Kind, Resolver: r}
 	}
 }
 

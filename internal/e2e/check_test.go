@@ -36,7 +36,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"all is well": {listen + worldConfig(chain, worldOptions{rpc: []string{chain.HTTPURL(), chain.WSURL()}, trust: "quorum"}), 0, []string{
 			`(?m)^CHAIN\s+BACKEND\s+OPERATOR\s+ID\s+HEAD\s+LAG\s+AGE\s+LATENCY\s+ARCHIVE\s+PROOFS\s+BATCHES\s+VERDICT$`, good,
-			`(?m)^ZONE\s+UPSTREAM\s+LATENCY\s+VERDICT$`, `(?m)^\.\s+` + regexp.QuoteMeta(chain.DNS) + `\s+\S+\s+ok$`,
+			`(?m)^ZONE\s+SERVER\s+LATENCY\s+VERDICT$`, `(?m)^\.\s+` + regexp.QuoteMeta(chain.DNS) + `\s+\S+\s+ok$`,
 		}},
 		"a backend is dead": {listen + worldConfig(chain, worldOptions{rpc: []string{chain.HTTPURL(), deadURL}}), 1, []string{
 			good, `(?m)^demo\s+\S*` + dead.String() + `\S*\s+operator2(\s+-){8}\s+.*refused`,

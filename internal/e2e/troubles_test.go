@@ -64,6 +64,7 @@ func TestRootTroubles(t *testing.T) {
 		"all is well":             {fmt.Sprintf("trust_anchor: %q", anchor), dns.RcodeSuccess, true, ""},
 		"no validation":           {"validate: false", dns.RcodeSuccess, false, ""},
 		"broken, and known to be": {fmt.Sprintf("trust_anchor: %q, negative_anchors: [example.org]", anchor), dns.RcodeSuccess, false, ""},
+		"no anchors":              {fmt.Sprintf("trust_anchor: %q", anchor+".none"), dns.RcodeServerFailure, false, `no such file or directory; expected DS or DNSKEY records`},
 		"another's root":          {"", dns.RcodeServerFailure, false, `anchors are of keys 20326, 38696, the zone shows \d+`},
 		"nobody answers":          {fmt.Sprintf("root_hints: %q", dead), dns.RcodeServerFailure, false, `no root server answers: this network blocks DNS on port 53`},
 		"another answers":         {fmt.Sprintf("root_hints: %q", stolen), dns.RcodeServerFailure, false, `somebody else answers in the place of the root servers`},
@@ -172,6 +173,9 @@ func TestRootFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := writeConfig(t, "chains: {}\nnames: []\nlisten: { dns: ['127.0.0.1:0'], http: '' }\nresolve: { "+fmt.Sprintf(c.keys, c.path)+" }\n")
 			for _, args := range [][]string{{"serve"}, {"check"}, {"lookup", "www.example.org"}} {
+				if args[0] == "serve" && strings.HasPrefix(c.keys, "trust_anchor") {
+					continue // what needs no anchors is answered: see TestRootTroubles
+				}
 				out := runDens(t, nil, append(args, "--config", file)...)
 				if out.code != 1 || out.stdout != "" || !strings.Contains(out.stderr, c.path) {
 					t.Errorf("%s: %+v, want exit status 1 and %s", args[0], out, c.path)
@@ -181,8 +185,8 @@ func TestRootFiles(t *testing.T) {
 		})
 	}
 	file := writeConfig(t, "chains: {}\nnames: []\nlisten: { dns: ['127.0.0.1:0'], http: '' }\nresolve: { anchor_state: "+none+" }\n")
-	out := runDens(t, nil, "serve", "--config", file)
-	if out.code != 1 || !strings.Contains(out.stderr, none) || !strings.Contains(out.stderr, "does not exist; make it, writable for dens") {
+	out := runDens(t, nil, "check", "--config", file)
+	if out.code != 1 || !strings.Contains(out.all(), none) || !strings.Contains(out.all(), "dens must be able to write to the directory") {
 		t.Errorf("a state file without a directory: %+v", out)
 	}
 }
