@@ -24,6 +24,13 @@ const (
 	maxFailure = 60 * time.Second // RFC 9520 section 3.2 allows 5 minutes
 )
 
+// Larger sets are not remembered, so that what is bounded in number is bounded in octets too. Honest ones
+// have a tenth of that.
+const (
+	maxKeyOctets = 8 << 10 // a zone's DNSKEY RRset
+	maxDSOctets  = 2 << 10
+)
+
 // digest identifies the content of a Trust or of a zone's keys. What follows from equal contents is equal,
 // so what is remembered serves every set of anchors.
 type digest [sha256.Size]byte
@@ -107,6 +114,9 @@ func (m *memory) entry(id entryID, now time.Time) (*entry, bool) {
 }
 
 func (m *memory) putEntry(p place, ttl uint32, now time.Time) {
+	if p.octets > maxKeyOctets || dsOctets(p.origin.trust.DS) > maxDSOctets {
+		return
+	}
 	e := &entry{place: p}
 	if old, ok := m.entries.Peek(p.origin.id); ok && p.verdict.Failed() {
 		e.strikes = old.strikes
@@ -135,6 +145,9 @@ func (m *memory) cut(id cutID, now time.Time) (*finding, bool) {
 }
 
 func (m *memory) putCut(id cutID, f *finding, now time.Time) {
+	if dsOctets(f.DS) > maxDSOctets {
+		return
+	}
 	if old, ok := m.cuts.Peek(id); ok && f.Failed() {
 		f.strikes = old.strikes
 	}
@@ -147,6 +160,14 @@ func (m *memory) putCut(id cutID, f *finding, now time.Time) {
 		f.strikes++
 	}
 	m.cuts.Add(id, f)
+}
+
+func dsOctets(set []*dns.DS) int {
+	n := 0
+	for _, ds := range set {
+		n += dns.Len(ds)
+	}
+	return n
 }
 
 // confirmCut notes that a finding was looked at again now, and stays.

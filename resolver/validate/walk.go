@@ -39,6 +39,7 @@ type place struct {
 	verdict dnssec.Verdict
 	keys    *dnssec.Keys
 	digest  digest // of keys
+	octets  int    // of keys, with their signatures
 	origin  origin
 }
 
@@ -252,7 +253,7 @@ func (w *walk) fetchKeys(from origin, avoid []netip.AddrPort) (p place, ttl uint
 		}
 		set := find(r.Answer, zone, dns.TypeDNSKEY)
 		keys := w.c.cfg.Validator.ValidateKeys(zone, set, trust, w.now, w.b)
-		p = place{zone: zone, keys: keys, digest: digestKeys(zone, set), origin: from}
+		p = place{zone: zone, keys: keys, digest: digestKeys(zone, set), octets: octets(set), origin: from}
 		p.verdict = explain(keys.Verdict, zone, set, trust, from.anchor, w.now)
 		ttl = keys.TTL
 		if keys.Status == dnssec.Insecure {
@@ -263,6 +264,17 @@ func (w *walk) fetchKeys(from origin, avoid []netip.AddrPort) (p place, ttl uint
 		}
 	}
 	return p, ttl, nil
+}
+
+func octets(set dnssec.RRset) int {
+	n := 0
+	for _, rr := range set.RRs {
+		n += dns.Len(rr)
+	}
+	for _, sig := range set.Sigs {
+		n += dns.Len(sig)
+	}
+	return n
 }
 
 // fault is the error of a DS or DNSKEY RRset that could not be had. A cause that the Source names stays.
