@@ -73,6 +73,9 @@ func (b *Budget) takeHash() (Verdict, bool) {
 	return Verdict{}, true
 }
 
+// OutOfHashes says that the budget ended by its hashes.
+func (b *Budget) OutOfHashes() bool { return b.hashes.Load() >= int64(b.limits.Hashes) }
+
 func (b *Budget) failed() { b.failures.Add(1) }
 
 func (b *Budget) tooManyKeys(tag uint16) Verdict {

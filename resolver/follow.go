@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/miekg/dns"
@@ -88,8 +89,11 @@ func errLoop(name string) *Error {
 }
 
 func errTooLong(name string) *Error {
-	return Errorf(dns.ExtendedErrorCodeOther, nil, "alias chain too long: more than %d links from %s", MaxAliases, name)
+	return Errorf(dns.ExtendedErrorCodeOther, errTooManyLinks, "alias chain too long: more than %d links from %s", MaxAliases, name)
 }
+
+// errTooManyLinks is in all errors by which an alias chain ends at MaxAliases.
+var errTooManyLinks = errors.New("more links than are followed")
 
 // follows reports whether aliases are followed for questions of this type: a CNAME is what such a
 // question asks for (RFC 1034 section 3.6.2), and ANY asks for what is there (RFC 8482).

@@ -2,7 +2,9 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/miekg/dns"
 )
@@ -18,9 +20,10 @@ type Route struct {
 // aliases from one to the next (RFC 1034 section 4.3.2). It believes each only about its own zone: an
 // answer is read along its alias chain from the question on, up to the first link that leads into the
 // zone of another Route; whatever stands behind that link, records, rcode and denial, is dropped and
-// asked of the right one. It never changes after NewRouter.
+// asked of the right one. Its routes never change after NewRouter.
 type Router struct {
-	routes map[string]*Route
+	routes   map[string]*Route
+	overlong atomic.Uint64
 }
 
 // NewRouter returns a Router. Two Routes with one zone are an error.
@@ -56,8 +59,18 @@ func (r *Router) find(name string) *Route {
 // alias chain (RFC 6604), the answer is authoritative when the first link is (RFC 1035 section 4.1.1),
 // and authentic when all links are.
 func (r *Router) Resolve(ctx context.Context, q Query) (*Answer, error) {
+	a, err := r.resolve(WithScope(ctx), q)
+	if errors.Is(err, errTooManyLinks) {
+		r.overlong.Add(1)
+	}
+	return a, err
+}
+
+// Overlong returns how many questions ended by MaxAliases.
+func (r *Router) Overlong() uint64 { return r.overlong.Load() }
+
+func (r *Router) resolve(ctx context.Context, q Query) (*Answer, error) {
 	t := trail{router: r, question: q, seen: []string{q.Name}}
-	ctx = WithScope(ctx)
 	for next := q.Name; next != ""; {
 		if err := ctx.Err(); err != nil {
 			return nil, Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "out of time at %s", next)

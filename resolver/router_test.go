@@ -393,3 +393,24 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 }
+
+// TestOverlongIsCounted: a chain of too many links is a limit that was met, a loop is not.
+func TestOverlongIsCounted(t *testing.T) {
+	chain := m{}
+	for i := range 20 {
+		chain[fmt.Sprintf("n%d.", i)] = &resolver.Answer{
+			Answer: rrs(fmt.Sprintf("n%d. 60 IN CNAME n%d.", i, i+1)), Target: fmt.Sprintf("n%d.", i+1),
+		}
+	}
+	chain["a."] = &resolver.Answer{Answer: rrs("a. 60 IN CNAME b."), Target: "b."}
+	chain["b."] = &resolver.Answer{Answer: rrs("b. 60 IN CNAME a."), Target: "a."}
+	r := mustRouter(t, resolver.Route{Zone: ".", Resolver: &script{answers: chain}})
+	for _, name := range []string{"n0.", "a."} {
+		if _, err := r.Resolve(t.Context(), ask(name, dns.TypeA)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if n := r.Overlong(); n != 1 {
+		t.Errorf("%d counted", n)
+	}
+}

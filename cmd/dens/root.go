@@ -36,6 +36,7 @@ func (e *engine) parts(now time.Time) []web.Part {
 // recursion is the state of iteration and validation, that of upstream servers' answers too.
 func (s *stack) recursion() web.Recursion {
 	out := rootMetrics(s.engine.Stats(), s.engine.anchorStatus())
+	out.Exhausted["aliases"] = s.router.Overlong()
 	for _, c := range s.judges {
 		stats := c.chain.Stats()
 		for status, n := range stats.Judged {
@@ -89,7 +90,7 @@ func rootProblem(h recursive.Health, trust []anchors.Status, now time.Time) stri
 func rootMetrics(s recursive.Stats, trust []anchors.Status) web.Recursion {
 	out := web.Recursion{
 		Queries:     map[string]uint64{"udp": s.Servers.UDP, "tcp": s.Servers.TCP},
-		Exhausted:   map[string]uint64{"queries": 0, "lookups": 0, "depth": 0, "signatures": 0, "flights": 0, "time": 0},
+		Exhausted:   map[string]uint64{"queries": 0, "lookups": 0, "depth": 0, "signatures": 0, "hashes": 0, "flights": 0, "time": 0},
 		Validations: map[string]uint64{},
 		Cached:      map[string]int{"responses": s.Answers, "cuts": s.Cuts},
 		Servers:     s.Servers.Servers,

@@ -57,7 +57,7 @@ func TestRootMetrics(t *testing.T) {
 	}, []anchors.Status{{Zone: ".", Keys: []anchors.KeyStatus{{Tag: 20326, State: anchors.Valid, Since: since}, {Tag: 1, State: anchors.AddPend}}}})
 	for what, ok := range map[string]bool{
 		"queries":     got.Queries["udp"] == 5 && got.Queries["tcp"] == 6,
-		"exhausted":   got.Exhausted["queries"] == 8 && len(got.Exhausted) == 6,
+		"exhausted":   got.Exhausted["queries"] == 8 && len(got.Exhausted) == 7,
 		"validations": got.Validations["secure"] == 9 && len(got.Validations) == 5,
 		"cached":      got.Cached["responses"] == 10 && got.Cached["cuts"] == 11,
 		"servers":     got.Servers == 7,
@@ -67,7 +67,7 @@ func TestRootMetrics(t *testing.T) {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
-	for _, name := range []string{"time", "depth", "signatures", "flights", "lookups"} {
+	for _, name := range []string{"time", "depth", "signatures", "hashes", "flights", "lookups"} {
 		if n, ok := got.Exhausted[name]; !ok || n != 0 {
 			t.Errorf("%s: %d, %v", name, n, ok)
 		}

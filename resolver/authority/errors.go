@@ -73,6 +73,10 @@ func (e *Error) Error() string {
 		if i > 0 {
 			sep = "; "
 		}
+		if i == maxShown {
+			fmt.Fprintf(&b, "%sand %d more", sep, len(e.Failures)-i)
+			break
+		}
 		fmt.Fprintf(&b, "%s%s: %v", sep, f.Server, f.Err)
 	}
 	switch {

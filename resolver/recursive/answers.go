@@ -48,6 +48,8 @@ func (r *Resolver) newResponse(msg *dns.Msg, in reading, zone, name string, rrty
 		out.target = in.chain.End
 	}
 	out.Ns = authorityOf(msg, zone, in)
+	spell(out.Ns, name)
+	spell(out.Answer, name)
 	capTTLs(out.Answer)
 	capTTLs(out.Ns)
 	out.expires = now.Add(r.lifetime(out, in.negative))
@@ -71,6 +73,17 @@ func authorityOf(msg *dns.Msg, zone string, in reading) []dns.RR {
 		}
 	}
 	return out
+}
+
+// spell gives the owners of records that are the name that was asked for, or above it, their usual
+// spelling: some servers repeat the random case of the question in them.
+func spell(rrs []dns.RR, name string) {
+	for _, rr := range rrs {
+		h := rr.Header()
+		if owner := dns.CanonicalName(h.Name); owner != h.Name && dns.IsSubDomain(owner, name) {
+			h.Name = owner
+		}
+	}
 }
 
 // capTTLs turns TTLs that are none into zero (RFC 2181 section 8).

@@ -41,7 +41,7 @@ func (r *Resolver) fetch(ctx context.Context, name string, rrtype uint16, avoid 
 		s.tentative = !last
 		out, err := r.take(ctx, s)
 		switch {
-		case err != nil && !last && (isServers(err) || isAlias(err)):
+		case err != nil && !last && mayTellMore(at, err):
 			min.whole = true
 		case err != nil && isServers(err) && r.forgetMoved(w.realm, at):
 			at = r.closest(w.realm, parent(at.zone), dns.TypeNone)
@@ -75,6 +75,13 @@ func goesOn(resp *response) bool {
 		}
 	}
 	return true
+}
+
+// mayTellMore says whether servers that did not answer for a name on the way may be told the whole name.
+// Those of a zone may be silent to names that they do not like; those of the root and of top-level domains
+// are not, and learn nothing more when nobody seems to be there.
+func mayTellMore(at *cut, err error) bool {
+	return isAlias(err) || isServers(err) && (answered(err) || dns.CountLabel(at.zone) > 1)
 }
 
 // isServers says whether an error is the servers', so that another question may fare better.

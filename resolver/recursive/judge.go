@@ -108,9 +108,12 @@ func (r *Resolver) proven(w *work, name string, rrtype uint16) *response {
 }
 
 // bogus is what a client gets in the place of data that did not validate.
-func bogus(v dnssec.Verdict) error {
+func bogus(v dnssec.Verdict, b *dnssec.Budget) error {
 	var cause error
-	if v.Status == dnssec.Exhausted {
+	switch {
+	case v.Status == dnssec.Exhausted && b.OutOfHashes():
+		cause = &limitError{"hashes", v.Text}
+	case v.Status == dnssec.Exhausted:
 		cause = &limitError{"signatures", v.Text}
 	}
 	return resolver.Errorf(v.Code, cause, "%s", v.Text)

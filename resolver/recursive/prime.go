@@ -123,8 +123,11 @@ func (r *Resolver) Check(ctx context.Context) Health {
 		h.Primed = true
 		h.Trust = r.probe(ctx, w)
 		r.signal(ctx)
-		if h.Trust.Failed() {
+		switch {
+		case h.Trust.Failed():
 			h.Problem = "the root's keys do not validate: " + h.Trust.Text
+		case h.Trust.Status == dnssec.Indeterminate:
+			h.Problem = h.Trust.Text // "" when there is nothing to validate by
 		}
 	}
 	h.Servers = len(r.roots.Load().hosts)
@@ -200,7 +203,7 @@ func isPriming(msg *dns.Msg) error {
 			return nil
 		}
 	}
-	return errNothing
+	return errIntercepted // a root server knows the root's
 }
 
 // probe validates the root's keys. Those of other zones with anchors may be known to servers of their own

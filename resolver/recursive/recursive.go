@@ -124,7 +124,7 @@ func (r *Resolver) find(ctx context.Context, w *work, q resolver.Query) (*resolv
 	case err != nil:
 		return nil, err
 	case j.Failed():
-		return nil, bogus(j.Verdict)
+		return nil, bogus(j.Verdict, w.signatures)
 	case j.Status == dnssec.Secure && w.realm == r.root:
 		if err := r.sentinel(q); err != nil {
 			return nil, err
@@ -158,8 +158,7 @@ func diagnose(err error) error {
 	case errors.Is(err, errCircle):
 		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "%v", errCircle)
 	case errors.As(err, &failed):
-		code := uint16(dns.ExtendedErrorCodeNoReachableAuthority)
-		return resolver.Errorf(code, err, "%s", failed.Text())
+		return resolver.Errorf(failed.Code(), err, "%s", failed.Text())
 	case errors.Is(err, context.DeadlineExceeded):
 		return resolver.Errorf(dns.ExtendedErrorCodeNoReachableAuthority, err, "out of time")
 	}

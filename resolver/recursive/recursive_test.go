@@ -162,6 +162,21 @@ func TestMinimises(t *testing.T) {
 	}
 }
 
+// TestSilentTopKeepsNames: servers of the root that do not answer are not told more for that.
+func TestSilentTopKeepsNames(t *testing.T) {
+	in := small(t)
+	in.spoil(in.zones["."], func(dns.ResponseWriter, *dns.Msg) bool { return true })
+	r := in.resolver(nil)
+	if _, err := ask(t, r, "secret.good.org.", "A"); err == nil {
+		t.Error("an answer out of silence")
+	}
+	for _, q := range in.queries("") {
+		if q.name != "org." {
+			t.Errorf("the root was asked for %s", q.name)
+		}
+	}
+}
+
 // TestSecondName: what is known of a zone serves the next name, at one query.
 func TestSecondName(t *testing.T) {
 	in := small(t)
@@ -487,6 +502,16 @@ func TestHealth(t *testing.T) {
 		t.Error("an answer without an anchor that fits")
 	}
 	root := in.zones["."]
+	in.spoil(root, func(w dns.ResponseWriter, req *dns.Msg) bool {
+		if req.Question[0].Qtype != dns.TypeDNSKEY {
+			return false
+		}
+		w.WriteMsg(new(dns.Msg).SetRcode(req, dns.RcodeServerFailure))
+		return true
+	})
+	if h := in.resolver(nil).Check(t.Context()); !h.Primed || h.Blocked || !strings.Contains(h.Problem, "the keys of . could not be had") {
+		t.Errorf("no keys: %+v", h)
+	}
 	in.spoil(root, func(w dns.ResponseWriter, req *dns.Msg) bool {
 		m := root.reply(req)
 		m.Authoritative, m.RecursionAvailable = false, true

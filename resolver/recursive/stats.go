@@ -13,7 +13,7 @@ import (
 // Stats is a snapshot of what was done since the start, for metrics.
 type Stats struct {
 	Servers     authority.Stats
-	Limits      map[string]uint64 // questions that ended by a limit: queries, lookups, depth, signatures, flights, time
+	Limits      map[string]uint64 // questions that ended by a limit: queries, lookups, depth, signatures, hashes, flights, time
 	Validations map[string]uint64 // responses judged, by status
 	Answers     int               // responses remembered
 	Cuts        int               // zone cuts remembered
