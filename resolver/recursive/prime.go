@@ -195,6 +195,8 @@ func isPriming(msg *dns.Msg) error {
 	switch {
 	case msg.RecursionAvailable && !msg.Authoritative:
 		return errIntercepted
+	case msg.Rcode == dns.RcodeNameError:
+		return errIntercepted
 	case msg.Rcode != dns.RcodeSuccess || !msg.Authoritative:
 		return errNotAuthoritative
 	}
