@@ -66,7 +66,7 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 	defer cancel()
 	stop := context.AfterFunc(r.f.ctx, cancel)
 	defer stop()
-	r.explore()
+	r.explore(ctx)
 	hedge := time.NewTimer(r.start(ctx, false))
 	defer hedge.Stop()
 	for {
@@ -135,7 +135,7 @@ func (r *race) start(ctx context.Context, late bool) time.Duration {
 
 // explore asks one upstream that was not asked for a while as well, so that its place in the order is
 // not for ever. It is no delay to the question, and is not called off when another one answers.
-func (r *race) explore() {
+func (r *race) explore(ctx context.Context) {
 	now := r.f.cfg.Now()
 	for _, u := range r.order[1:] {
 		if !u.claim(now, r.f.cfg.Explore) {
@@ -144,8 +144,9 @@ func (r *race) explore() {
 		r.running++
 		r.asked[u]++
 		r.f.spawn(func() {
-			ctx, cancel := context.WithTimeout(r.f.ctx, r.f.cfg.Timeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.f.cfg.Timeout)
 			defer cancel()
+			defer context.AfterFunc(r.f.ctx, cancel)()
 			r.results <- r.f.attempt(ctx, u, r.q, false)
 		})
 		return
