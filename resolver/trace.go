@@ -113,6 +113,16 @@ func (t *Trace) AddTrust(s TrustStep) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for i := range t.trust {
+		// What a chain vouches for is an anchor to who validates: one link.
+		if known := &t.trust[i]; known.Zone == s.Zone && known.By == "chain" && s.By == "anchor" {
+			known.Key, known.Sig, known.Status = s.Key, s.Sig, s.Status
+			if s.Text != "" {
+				known.Text = s.Text
+			}
+			return
+		}
+	}
 	for _, known := range t.trust {
 		if known.Zone == s.Zone && known.By == s.By && known.Status == s.Status && known.Sig == s.Sig {
 			return
