@@ -293,8 +293,8 @@ func checkEDNS(t *testing.T, s *bed.Server) {
 	if len(reply.Answer) != 1 || opt == nil || !opt.Do() || opt.Version() != 0 {
 		t.Fatalf("options that dens does not know: %v", reply)
 	}
-	if len(opt.Option) > 0 {
-		t.Errorf("options come back: %v (NSID is off)", opt)
+	if len(opt.Option) != 1 || opt.Option[0].Option() != dns.EDNS0COOKIE {
+		t.Errorf("options come back: %v, want the cookie alone (NSID is off)", opt)
 	}
 	if opt.UDPSize() != 1232 {
 		t.Errorf("dens offers to take %d octets, want 1232", opt.UDPSize())
