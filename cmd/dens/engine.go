@@ -202,6 +202,18 @@ func (e *engine) start() {
 	}
 }
 
+// loadLocalRoot has an onlooker use a copy of the root zone that is in a file. For a few questions a
+// transfer is not worth its while.
+func (e *engine) loadLocalRoot(ctx context.Context) {
+	if e.local == nil || len(e.cfg.localAXFR) > 0 {
+		return
+	}
+	background, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	e.running.Go(func() { e.local.Run(background) })
+	waitFor(ctx, checkCopyTime, func() bool { s := e.local.Status(); return s.Ready || s.Error != "" })
+}
+
 // release ends the engine when no stack has it any more.
 func (e *engine) release() {
 	if e.users--; e.users > 0 {

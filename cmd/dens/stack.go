@@ -160,6 +160,7 @@ func (s *stack) findOut(ctx context.Context, cfg *configs.Config) {
 	if cfg.Resolve.Mode == configs.ModeRecursive && len(cfg.Resolve.Fallback) > 0 {
 		s.engine.Check(ctx)
 	}
+	s.engine.loadLocalRoot(ctx)
 }
 
 // mayBePrivate lists the zones whose names may have private addresses: those that are named for it,

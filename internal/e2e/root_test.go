@@ -78,7 +78,7 @@ func signZone(t *testing.T, dir, zone string, zones map[string]string) (ds strin
 }
 
 // startAuthority starts NSD with zones at addresses of the namespace, until the test ends.
-func startAuthority(t *testing.T, at *namespace, zones map[string]string, addresses ...string) {
+func startAuthority(t *testing.T, at *namespace, zones map[string]string, addresses ...string) *bed.Process {
 	t.Helper()
 	dir := t.TempDir()
 	conf := fmt.Sprintf("server:\n\tdatabase: \"\"\n\tzonesdir: %q\n\tpidfile: \"\"\n\tzonelistfile: \"%s/zone.list\"\n\txfrdfile: \"\"\n\txfrdir: %q\n\tusername: \"\"\n\tchroot: \"\"\n\tserver-count: 1\n\trrl-ratelimit: 0\n", dir, dir, dir)
@@ -94,7 +94,7 @@ func startAuthority(t *testing.T, at *namespace, zones map[string]string, addres
 		if err := os.WriteFile(file, []byte("$ORIGIN "+zone+"\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		conf += fmt.Sprintf("zone:\n\tname: %q\n\tzonefile: %q\n", zone, file)
+		conf += fmt.Sprintf("zone:\n\tname: %q\n\tzonefile: %q\n\tprovide-xfr: 0.0.0.0/0 NOKEY\n", zone, file)
 	}
 	file := filepath.Join(dir, "nsd.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
@@ -108,4 +108,5 @@ func startAuthority(t *testing.T, at *namespace, zones map[string]string, addres
 		reply, err := bed.TryAsk(addresses[0]+":53", some, dns.TypeSOA)
 		return err == nil && len(reply.Answer) > 0
 	})
+	return p
 }
