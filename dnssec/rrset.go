@@ -14,6 +14,17 @@ type RRset struct {
 	Sigs []*dns.RRSIG
 }
 
+// Find returns the RRset of a type at a name, in canonical presentation form; an empty one when a section
+// has none.
+func Find(section []dns.RR, name string, rrtype uint16) RRset {
+	for _, set := range Group(section) {
+		if set.Type() == rrtype && set.Name() == name {
+			return set
+		}
+	}
+	return RRset{}
+}
+
 // Name returns the owner in canonical presentation form; "" for an empty set.
 func (s RRset) Name() string {
 	if len(s.RRs) == 0 {

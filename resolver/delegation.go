@@ -19,7 +19,7 @@ type Delegation struct {
 	DS []*dns.DS
 	// Trust says what else vouches for the zone.
 	Trust DelegationTrust
-	TTL   time.Duration // how long this is so
+	TTL   time.Duration // how long this is so, and what rests on it may be kept; 0 is as long as the configuration
 }
 
 // DelegationTrust says what the keys of a Delegation's zone are validated by.

@@ -156,12 +156,11 @@ func (e *engine) fetchKeys(ctx context.Context, zone string) (dnssec.RRset, erro
 	if err != nil {
 		return dnssec.RRset{}, err
 	}
-	for _, set := range dnssec.Group(answer.Answer) {
-		if set.Name() == zone && set.Type() == dns.TypeDNSKEY {
-			return set, nil
-		}
+	set := dnssec.Find(answer.Answer, zone, dns.TypeDNSKEY)
+	if len(set.RRs) == 0 {
+		return set, fmt.Errorf("the servers that are configured have no DNSKEY of %s", zone)
 	}
-	return dnssec.RRset{}, fmt.Errorf("the servers that are configured have no DNSKEY of %s", zone)
+	return set, nil
 }
 
 // trusted returns the trust anchors, none where they could not be read.

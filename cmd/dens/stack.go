@@ -126,7 +126,7 @@ func (s *stack) build(cfg *configs.Config, onlooker bool) error {
 	}
 	var top resolver.Resolver = s.router
 	if cfg.Resolve.Private.Refuse {
-		top = private.New(s.router, mayBePrivate(cfg))
+		top = private.New(s.router, slices.Concat(cfg.Resolve.Private.Zones, s.own, special.Zones()))
 	}
 	s.source = reply.New(top, reply.Config{
 		Version:     cfg.Chaos.Version.Reveal(),
@@ -161,16 +161,6 @@ func (s *stack) findOut(ctx context.Context, cfg *configs.Config) {
 		s.engine.Check(ctx)
 	}
 	s.engine.loadLocalRoot(ctx)
-}
-
-// mayBePrivate lists the zones whose names may have private addresses: those that are named for it,
-// those with servers of their own, and the special-use names.
-func mayBePrivate(cfg *configs.Config) []string {
-	zones := slices.Concat(cfg.Resolve.Private.Zones, special.Zones())
-	for _, z := range cfg.Resolve.Zones {
-		zones = append(zones, z.Zone)
-	}
-	return zones
 }
 
 // newRouter adds the special-use names that the configuration gives to nobody else.

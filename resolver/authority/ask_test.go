@@ -207,7 +207,7 @@ func TestBudgetEndsAsk(t *testing.T) {
 	}
 	// Nothing is under way any more.
 	for _, srv := range []netip.AddrPort{f.addr, g.addr} {
-		if e, ok := s.memory.servers.get(srv); ok && e.inflight != 0 {
+		if e, ok := s.memory.servers.Get(srv); ok && e.inflight != 0 {
 			t.Errorf("%d under way", e.inflight)
 		}
 	}

@@ -10,7 +10,7 @@ func BenchmarkOrder(b *testing.B) {
 	s, list := prepare(b, 26)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Order("org.", list)
+		s.order("org.", list)
 	}
 }
 

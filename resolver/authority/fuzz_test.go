@@ -206,7 +206,7 @@ func idle(s *Servers, list []netip.AddrPort) bool {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
 	for _, addr := range list {
-		if srv, ok := s.memory.servers.get(addr); ok && srv.inflight != 0 {
+		if srv, ok := s.memory.servers.Get(addr); ok && srv.inflight != 0 {
 			return false
 		}
 	}

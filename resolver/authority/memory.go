@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // memory is what is remembered of servers. Nothing waits while it is locked.
@@ -14,27 +16,25 @@ type memory struct {
 
 	mu       sync.Mutex
 	rand     *rand.Rand
-	servers  *lru[netip.AddrPort, *server]
-	zones    *lru[zoneKey, *penalty]
+	servers  *simplelru.LRU[netip.AddrPort, *server]
+	zones    *simplelru.LRU[zoneKey, *penalty]
 	families [families]family
 }
 
 func newMemory(cfg *Config) *memory {
-	return &memory{
-		now:     cfg.Now,
-		timeout: cfg.Timeout,
-		rand:    rand.New(cfg.Rand),
-		servers: newLRU[netip.AddrPort, *server](cfg.Servers),
-		zones:   newLRU[zoneKey, *penalty](cfg.Servers),
-	}
+	m := &memory{now: cfg.Now, timeout: cfg.Timeout, rand: rand.New(cfg.Rand)}
+	// Their errors are for sizes below 1, which withDefaults leaves none of.
+	m.servers, _ = simplelru.NewLRU[netip.AddrPort, *server](cfg.Servers, nil)
+	m.zones, _ = simplelru.NewLRU[zoneKey, *penalty](cfg.Servers, nil)
+	return m
 }
 
 // server returns what is remembered of an address, from now on. Under mu.
 func (m *memory) server(addr netip.AddrPort) *server {
-	s, ok := m.servers.get(addr)
+	s, ok := m.servers.Get(addr)
 	if !ok {
 		s = &server{}
-		m.servers.add(addr, s)
+		m.servers.Add(addr, s)
 	}
 	return s
 }
@@ -55,7 +55,7 @@ func (m *memory) admit(addr netip.AddrPort, q *Question, waited bool) admission 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	if p, ok := m.zones.get(zoneKey{addr, q.Zone}); ok && p.blocks(now, q) {
+	if p, ok := m.zones.Get(zoneKey{addr, q.Zone}); ok && p.blocks(now, q) {
 		return admission{err: p.cause}
 	}
 	s := m.server(addr)
@@ -181,10 +181,10 @@ func (m *memory) penalise(addr netip.AddrPort, q *Question, cause error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := zoneKey{addr, q.Zone}
-	p, ok := m.zones.get(key)
+	p, ok := m.zones.Get(key)
 	if !ok {
 		p = &penalty{}
-		m.zones.add(key, p)
+		m.zones.Add(key, p)
 	}
 	p.fail(m.now(), q, cause)
 }
@@ -193,5 +193,5 @@ func (m *memory) penalise(addr netip.AddrPort, q *Question, cause error) {
 func (m *memory) forgive(addr netip.AddrPort, zone string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.zones.drop(zoneKey{addr, zone})
+	m.zones.Remove(zoneKey{addr, zone})
 }

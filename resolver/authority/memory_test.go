@@ -10,22 +10,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-func TestLRU(t *testing.T) {
-	l := newLRU[int, string](2)
-	l.add(1, "a")
-	l.add(2, "b")
-	l.get(1)
-	l.add(3, "c")
-	if _, ok := l.get(2); ok || l.len() != 2 {
-		t.Error("2 was used least lately")
-	}
-	l.drop(1)
-	l.drop(1)
-	if v, ok := l.get(3); !ok || v != "c" || l.len() != 1 {
-		t.Error(v, ok)
-	}
-}
-
 var start0 = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 
 func TestServerDies(t *testing.T) {
@@ -178,7 +162,7 @@ func TestOrder(t *testing.T) {
 	first := map[netip.AddrPort]int{}
 	const n = 2000
 	for range n {
-		got := s.Order("example.org.", append([]netip.AddrPort{list[3], fresh, fresh}, list...))
+		got := s.order("example.org.", append([]netip.AddrPort{list[3], fresh, fresh}, list...))
 		if len(got) != 7 || got[6] != dead || got[5] != refusing || got[4] != late {
 			t.Fatal(got)
 		}
@@ -187,7 +171,7 @@ func TestOrder(t *testing.T) {
 	if first[list[3]] < n*3/4 || first[fresh] < n/tryUnknown/3 || first[list[4]] == 0 || first[list[5]] == 0 || len(first) != 4 {
 		t.Error(first)
 	}
-	if got := s.Order("example.net.", list); got[4] != late || got[0] == refusing && got[1] == list[4] {
+	if got := s.order("example.net.", list); got[4] != late || got[0] == refusing && got[1] == list[4] {
 		t.Errorf("what a server is for one zone counts for another: %v", got)
 	}
 }
@@ -200,7 +184,7 @@ func TestOrderIsRandomAmongEquals(t *testing.T) {
 	}
 	first := map[netip.AddrPort]int{}
 	for range 1000 {
-		first[s.Order("org.", list)[0]]++
+		first[s.order("org.", list)[0]]++
 	}
 	if first[list[0]] < 300 || first[list[1]] < 300 {
 		t.Error(first)
@@ -208,7 +192,7 @@ func TestOrderIsRandomAmongEquals(t *testing.T) {
 	strange := []netip.AddrPort{at("10.2.0.1:53"), at("10.2.0.2:53"), at("10.2.0.3:53"), at("[fd02::1]:53"), at("[fd02::2]:53")}
 	clear(first)
 	for range 500 {
-		got := s.Order("org.", strange)
+		got := s.order("org.", strange)
 		if got[0].Addr().Is4() == got[1].Addr().Is4() {
 			t.Fatal(got)
 		}
@@ -225,7 +209,7 @@ func TestOrderIsBounded(t *testing.T) {
 	for i := range 10000 {
 		list = append(list, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 53))
 	}
-	if got := s.Order(".", list); len(got) != maxServers {
+	if got := s.order(".", list); len(got) != maxServers {
 		t.Error(len(got))
 	}
 	if s.Stats().Servers != 0 {

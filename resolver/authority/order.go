@@ -29,7 +29,7 @@ const (
 	gone                  // dead
 )
 
-// standing is what Order puts servers in order by.
+// standing is what order puts servers in order by.
 type standing struct {
 	addr  netip.AddrPort
 	class class
@@ -51,10 +51,10 @@ func (st standing) compare(other standing) int {
 	}
 }
 
-// Order returns the servers of a zone in the order in which to ask them, each once: the fast first, in
+// order returns the servers of a zone in the order in which to ask them, each once: the fast first, in
 // random order among those that are as good, now and then led by another that is to be measured; those
 // that were of no use lately last.
-func (s *Servers) Order(zone string, servers []netip.AddrPort) []netip.AddrPort {
+func (s *Servers) order(zone string, servers []netip.AddrPort) []netip.AddrPort {
 	list, _ := s.memory.order(zone, servers)
 	out := make([]netip.AddrPort, len(list))
 	for i := range list {
@@ -63,7 +63,7 @@ func (s *Servers) Order(zone string, servers []netip.AddrPort) []netip.AddrPort 
 	return out
 }
 
-// order is Order. probe is the index of a server that should be asked as well, to see whether it has come
+// order is Servers.order. probe is the index of a server that should be asked as well, to see whether it has come
 // back, or -1; nobody is to wait for it.
 func (m *memory) order(zone string, servers []netip.AddrPort) (list []standing, probe int) {
 	list = make([]standing, 0, min(len(servers), maxServers))
@@ -115,7 +115,7 @@ func count(list []standing, c class) int {
 // standing looks at one server. It does not make it known.
 func (m *memory) standing(now time.Time, zone string, addr netip.AddrPort) standing {
 	st := standing{addr: addr, class: unknown, dice: m.rand.Uint32()}
-	s, ok := m.servers.get(addr)
+	s, ok := m.servers.Get(addr)
 	if ok {
 		st.rtt = s.rtt
 		switch {
@@ -130,7 +130,7 @@ func (m *memory) standing(now time.Time, zone string, addr netip.AddrPort) stand
 	if m.families[familyOf(addr.Addr())].down && st.class < away {
 		st.class = away
 	}
-	if p, ok := m.zones.get(zoneKey{addr, zone}); ok && st.class != gone && now.Before(p.until) {
+	if p, ok := m.zones.Get(zoneKey{addr, zone}); ok && st.class != gone && now.Before(p.until) {
 		st.class, st.bad = useless, p.failures
 	}
 	return st
@@ -196,7 +196,7 @@ func (m *memory) probe(now time.Time, list []standing) int {
 				return i
 			}
 		case gone:
-			if s, ok := m.servers.get(st.addr); ok && !now.Before(s.until) && s.inflight == 0 {
+			if s, ok := m.servers.Get(st.addr); ok && !now.Before(s.until) && s.inflight == 0 {
 				return i
 			}
 		}

@@ -72,7 +72,7 @@ func TestDeadServerComesBack(t *testing.T) {
 	if !eventually(func() bool {
 		c.advance(time.Second)
 		expectName(t, s, "back.example.org.", back.addr, other.addr)
-		return s.Order("example.org.", addrs(back, other))[0] == back.addr
+		return s.order("example.org.", addrs(back, other))[0] == back.addr
 	}) {
 		t.Error("it was not found again")
 	}

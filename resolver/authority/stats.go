@@ -42,7 +42,7 @@ func (s *Servers) Stats() Stats {
 	m := s.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out.Servers, out.Penalties = m.servers.len(), m.zones.len()
+	out.Servers, out.Penalties = m.servers.Len(), m.zones.Len()
 	out.IPv4Down, out.IPv6Down = m.families[ipv4].down, m.families[ipv6].down
 	return out
 }

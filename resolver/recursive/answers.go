@@ -166,6 +166,18 @@ func aged(rrs []dns.RR, age time.Duration) []dns.RR {
 	return out
 }
 
+// atMost returns records with TTLs of at most ttl seconds: copies, where they have more.
+func atMost(rrs []dns.RR, ttl uint32) []dns.RR {
+	out := slices.Clone(rrs)
+	for i, rr := range out {
+		if rr.Header().Ttl > ttl {
+			out[i] = dns.Copy(rr)
+			out[i].Header().Ttl = ttl
+		}
+	}
+	return out
+}
+
 // answer makes the Answer of a response that was judged, or is not to be.
 func (r *Resolver) answer(resp *response, j *judged) *resolver.Answer {
 	age := r.cfg.Now().Sub(resp.stored)

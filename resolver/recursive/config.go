@@ -2,7 +2,6 @@ package recursive
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -44,7 +43,6 @@ type Config struct {
 	Cuts    int              // zone cuts that are remembered; default 10000
 	Memory  int              // bytes that both may take, about; default 128 MiB
 	Now     func() time.Time // default time.Now
-	Rand    rand.Source      // default ChaCha8 with a random seed; used under a lock
 	Log     *slog.Logger     // default: discards
 }
 

@@ -55,7 +55,7 @@ func New(cfg Config) (*Resolver, error) {
 	r.health.doubt = make(chan struct{}, 1)
 	r.answers = newStore[questionKey](cfg.Answers, cfg.Memory*3/4, (*response).weight, cfg.Now)
 	r.cuts = newStore[string](cfg.Cuts, cfg.Memory/4, (*cut).weight, cfg.Now)
-	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Rand: cfg.Rand, Log: cfg.Log})
+	r.servers = authority.New(authority.Config{UDP: cfg.UDP, TCP: cfg.TCP, Now: cfg.Now, Log: cfg.Log})
 	r.roots.Store(cfg.Hints.cut(cfg.Port))
 	r.root = &realm{zone: ".", top: r.roots.Load}
 	if !cfg.Unchecked {
@@ -80,7 +80,12 @@ func (r *Resolver) ResolveAt(ctx context.Context, d *resolver.Delegation, q reso
 	if !realm.holds(q.Name, q.Type) {
 		return nil, resolver.Errorf(dns.ExtendedErrorCodeOther, nil, "%s is not for the name servers of %s", q.Name, d.Zone)
 	}
-	return r.resolve(ctx, realm, q)
+	a, err := r.resolve(ctx, realm, q)
+	if err == nil && d.TTL > 0 {
+		most := uint32(min(d.TTL/time.Second, 1<<31-1))
+		a.Answer, a.Ns = atMost(a.Answer, most), atMost(a.Ns, most)
+	}
+	return a, err
 }
 
 func (r *Resolver) resolve(ctx context.Context, realm *realm, q resolver.Query) (*resolver.Answer, error) {
@@ -177,10 +182,9 @@ func (r *Resolver) Keys(ctx context.Context, zone string) (dnssec.RRset, error) 
 	if err != nil {
 		return dnssec.RRset{}, diagnose(err)
 	}
-	for _, set := range dnssec.Group(resp.Answer) {
-		if set.Name() == zone && set.Type() == dns.TypeDNSKEY {
-			return set, nil
-		}
+	set := dnssec.Find(resp.Answer, zone, dns.TypeDNSKEY)
+	if len(set.RRs) == 0 {
+		return set, fmt.Errorf("DNSKEY of %s: %w", zone, errNoRecords)
 	}
-	return dnssec.RRset{}, fmt.Errorf("DNSKEY of %s: %w", zone, errNoRecords)
+	return set, nil
 }

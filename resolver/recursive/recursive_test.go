@@ -479,6 +479,14 @@ func TestDelegationFromElsewhere(t *testing.T) {
 			t.Errorf("away: %+v, %v", a, err)
 		}
 	}
+	short := &resolver.Delegation{
+		Zone: "alice.eth.", NS: []string{"ns.alice.eth."}, TTL: time.Minute,
+		Glue: map[string][]netip.Addr{"ns.alice.eth.": {netip.MustParseAddr("127.9.4.1")}},
+	}
+	a, err := r.ResolveAt(t.Context(), short, resolver.Query{Name: "www.alice.eth.", Type: dns.TypeA, Class: dns.ClassINET})
+	if err != nil || a.Answer[0].Header().Ttl != 60 {
+		t.Errorf("kept for longer than the delegation: %+v, %v", a, err)
+	}
 	if _, err := at(nil, "www.good.org."); err == nil {
 		t.Error("a name outside of the zone was asked of its servers")
 	}

@@ -147,7 +147,7 @@ func (r *Resolver) addressesOf(s step) (addrs []netip.AddrPort, unknown []string
 			elsewhere = append(elsewhere, host)
 		}
 	}
-	r.shuffle(unknown)
+	rand.Shuffle(len(unknown), func(i, j int) { unknown[i], unknown[j] = unknown[j], unknown[i] })
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
 	return slices.Compact(addrs), append(unknown, elsewhere...)
 }
@@ -157,10 +157,6 @@ func (r *Resolver) usable(addrs []netip.AddrPort) []netip.AddrPort {
 	return slices.DeleteFunc(addrs, func(a netip.AddrPort) bool {
 		return a.Addr().Is4() && r.cfg.NoIPv4 || a.Addr().Is6() && r.cfg.NoIPv6
 	})
-}
-
-func (r *Resolver) shuffle(hosts []string) {
-	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 }
 
 // recallHost returns the addresses of a host that were looked up before. What the root says about a name

@@ -80,13 +80,3 @@ func flat(to []dns.RR, sets ...dnssec.RRset) []dns.RR {
 	}
 	return to
 }
-
-// find returns the RRset of a type at a name, empty when it is not there.
-func find(section []dns.RR, name string, rrtype uint16) dnssec.RRset {
-	for _, set := range dnssec.Group(section) {
-		if set.Type() == rrtype && set.Name() == name {
-			return set
-		}
-	}
-	return dnssec.RRset{}
-}

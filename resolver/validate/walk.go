@@ -251,7 +251,7 @@ func (w *walk) fetchKeys(from origin, avoid []netip.AddrPort) (p place, ttl uint
 			}
 			return place{}, 0, w.fault(err, dns.ExtendedErrorCodeDNSKEYMissing, "keys", zone)
 		}
-		set := find(r.Answer, zone, dns.TypeDNSKEY)
+		set := dnssec.Find(r.Answer, zone, dns.TypeDNSKEY)
 		keys := w.c.cfg.Validator.ValidateKeys(zone, set, trust, w.now, w.b)
 		p = place{zone: zone, keys: keys, digest: digestKeys(zone, set), octets: octets(set), origin: from}
 		p.verdict = explain(keys.Verdict, zone, set, trust, from.anchor, w.now)
