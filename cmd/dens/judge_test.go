@@ -19,15 +19,15 @@ import (
 	"dens/resolver"
 )
 
-// signedRoot is an upstream server that has a signed DNSKEY RRset of the root, and no DS of anything. It
-// returns the anchor of that and the server's address.
-func signedRoot(t *testing.T) (anchor, addr string) {
+// signedZone is a server that has a signed DNSKEY RRset of a zone, and no DS of anything. It returns the
+// anchor of that and the server's address.
+func signedZone(t *testing.T, zone string) (anchor, addr string) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := dnssec.NewKey(".", 300, dns.ZONE|dns.SEP, dns.ED25519, private.Public())
+	key, err := dnssec.NewKey(zone, 300, dns.ZONE|dns.SEP, dns.ED25519, private.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func signedRoot(t *testing.T) (anchor, addr string) {
 	}
 	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
-		m.RecursionAvailable = true
+		m.Authoritative, m.RecursionAvailable = true, true
 		switch q.Question[0].Qtype {
 		case dns.TypeDNSKEY:
 			m.Answer = []dns.RR{key, sig}
@@ -97,7 +97,7 @@ func askDaemon(t *testing.T, d *daemonState, name string, cd bool) (int, string)
 
 // TestValidationReady: upstream servers whose answers cannot be validated are of no use where they are to be.
 func TestValidationReady(t *testing.T) {
-	anchor, addr := signedRoot(t)
+	anchor, addr := signedZone(t, ".")
 	file := filepath.Join(t.TempDir(), "anchors")
 	if err := os.WriteFile(file, []byte(anchor), 0o600); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestValidationReady(t *testing.T) {
 // TestBrokenAnchors: without its trust anchors dens answers what needs no validation, and what does when
 // they are there again, after a reload. A reload goes back to what it had instead.
 func TestBrokenAnchors(t *testing.T) {
-	anchor, addr := signedRoot(t)
+	anchor, addr := signedZone(t, ".")
 	file := filepath.Join(t.TempDir(), "anchors")
 	text := "listen: { dns: ['127.0.0.1:0'], http: '' }\nchains: {}\nnames: []\nresolve: { forward: ['" + addr + "'], validate: true, trust_anchor: " + file +
 		", zones: [{ zone: corp.example, forward: ['" + addr + "'] }, { zone: safe.example, forward: ['" + addr + "'], validate: true }] }\n"
