@@ -75,10 +75,10 @@ type result struct {
 // run sends req and notes what the outcome tells about the server, whoever still wants it.
 func (ex *exchange) run(ctx context.Context, q *Question, req []byte) result {
 	defer ex.cancel()
-	raw, err := ex.carry(ctx, req)
+	raw, err := resolver.Safely(func() ([]byte, error) { return ex.carry(ctx, req) })
 	res := result{exchange: ex, took: time.Since(ex.start), err: err}
 	if err == nil {
-		res.msg, res.err = readReply(raw, q)
+		res.msg, res.err = resolver.Safely(func() (*dns.Msg, error) { return readReply(raw, q) })
 	}
 	ex.note(&res, err == nil)
 	ex.s.memory.done(ex.srv)

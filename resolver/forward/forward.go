@@ -87,7 +87,14 @@ func isData(rrtype uint16) bool {
 
 // attempt asks one upstream, and has it probed when it gives much trouble.
 func (f *Forwarder) attempt(ctx context.Context, u *upstream, q resolver.Query, silent bool) result {
-	res, probe := u.attempt(ctx, q, silent)
+	probe := false
+	res, err := resolver.Safely(func() (res result, err error) {
+		res, probe = u.attempt(ctx, q, silent)
+		return res, nil
+	})
+	if err != nil {
+		return result{from: u, err: err, final: true}
+	}
 	if probe {
 		f.spawn(func() { f.probeLoop(u) })
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/chain"
+	"dens/resolver"
 )
 
 // Bounds of what is remembered about name servers' addresses. They spare the backends two calls for each
@@ -71,7 +72,10 @@ func (s *glueStore) begin(ctx context.Context, host string) *glue {
 func (s *glueStore) fill(ctx context.Context, host string, g *glue) {
 	ctx, cancel := context.WithTimeout(ctx, glueTimeout)
 	defer cancel()
-	found := s.look(ctx, host)
+	found, err := resolver.Safely(func() (*glue, error) { return s.look(ctx, host), nil })
+	if err != nil {
+		found = &glue{err: err}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.addrs, g.ttl, g.tags, g.gateways, g.trust, g.err = found.addrs, found.ttl, found.tags, found.gateways, found.trust, found.err
@@ -109,7 +113,13 @@ func (z *zone) addresses(ctx context.Context, host string) *glue {
 	found := make([]glue, len(types))
 	var wg sync.WaitGroup
 	for i, t := range types {
-		wg.Go(func() { found[i] = z.addressesOf(ctx, host, t) })
+		wg.Go(func() {
+			g, err := resolver.Safely(func() (glue, error) { return z.addressesOf(ctx, host, t), nil })
+			if err != nil {
+				g.err = err
+			}
+			found[i] = g
+		})
 	}
 	wg.Wait()
 	out := &glue{ttl: maxGlueAge, trust: chain.Proven}

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
+
+	"dens/resolver"
 )
 
 // errCircle means that a look-up waits for itself: servers whose names are in each other's zones
@@ -115,20 +116,10 @@ func (fs *flights) run(ctx context.Context, key string, f *flight, fn func(conte
 	w.flight = f
 	ctx, cancel := context.WithDeadline(w.in(context.WithoutCancel(ctx)), w.deadline)
 	defer cancel()
-	out, err := safely(func() (*outcome, error) { return fn(ctx) })
+	out, err := resolver.Safely(func() (*outcome, error) { return fn(ctx) })
 	fs.mu.Lock()
 	delete(fs.by, key)
 	fs.mu.Unlock()
 	f.out, f.err = out, err
 	close(f.done)
-}
-
-// safely turns a panic into an error: what runs on a goroutine of its own would end the server.
-func safely[T any](fn func() (T, error)) (out T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return fn()
 }

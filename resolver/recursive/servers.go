@@ -197,7 +197,7 @@ func (r *Resolver) lookupHosts(ctx context.Context, hosts []string, families []u
 	results := make(chan found, len(hosts)) // nobody waits to send, when the first was enough
 	for _, host := range hosts {
 		go func() {
-			addrs, err := safely(func() ([]netip.AddrPort, error) { return r.lookupHost(ctx, host, families) })
+			addrs, err := resolver.Safely(func() ([]netip.AddrPort, error) { return r.lookupHost(ctx, host, families) })
 			results <- found{addrs, err}
 		}()
 	}
