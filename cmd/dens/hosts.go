@@ -82,15 +82,8 @@ func lookupAddrs(ctx context.Context, r resolver.Resolver, host string, rrtype u
 	}
 	var addrs []netip.Addr
 	for _, rr := range answer.Answer {
-		switch rr := rr.(type) {
-		case *dns.A:
-			if a, ok := netip.AddrFromSlice(rr.A.To4()); ok {
-				addrs = append(addrs, a)
-			}
-		case *dns.AAAA:
-			if a, ok := netip.AddrFromSlice(rr.AAAA.To16()); ok {
-				addrs = append(addrs, a)
-			}
+		if a, ok := resolver.AddressOf(rr); ok {
+			addrs = append(addrs, a)
 		}
 	}
 	return addrs, nil

@@ -150,21 +150,9 @@ func (z *zone) addressesOf(ctx context.Context, host string, rrtype uint16) glue
 	}
 	g := glue{ttl: z.cfg.NegativeTTL, tags: rec.Tags, gateways: rec.Source.Gateways, trust: rec.Source.Trust}
 	for _, rr := range rrs[:min(len(rrs), maxAddrs/2)] {
-		if addr, ok := addressOf(rr); ok {
+		if addr, ok := resolver.AddressOf(rr); ok {
 			g.addrs, g.ttl = append(g.addrs, addr), ttlOf(rrs)
 		}
 	}
 	return g
-}
-
-func addressOf(rr dns.RR) (netip.Addr, bool) {
-	var addr netip.Addr
-	var ok bool
-	switch rr := rr.(type) {
-	case *dns.A:
-		addr, ok = netip.AddrFromSlice(rr.A)
-	case *dns.AAAA:
-		addr, ok = netip.AddrFromSlice(rr.AAAA)
-	}
-	return addr.Unmap(), ok // so that an IPv4 address in the form of IPv6 passes for what it is
 }

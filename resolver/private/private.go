@@ -57,10 +57,10 @@ func (r *Resolver) isExempt(name string) bool {
 // addresses returns the addresses that a record leads to.
 func addresses(rr dns.RR) []netip.Addr {
 	switch x := rr.(type) {
-	case *dns.A:
-		return fromSlices(x.A)
-	case *dns.AAAA:
-		return fromSlices(x.AAAA)
+	case *dns.A, *dns.AAAA:
+		if a, ok := resolver.AddressOf(rr); ok {
+			return []netip.Addr{a}
+		}
 	case *dns.SVCB:
 		return hints(x.Value)
 	case *dns.HTTPS:

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
 // cut is a zone cut: the servers of a zone, as the zone above says it. It never changes.
@@ -53,7 +55,7 @@ func (r *Resolver) newCut(msg *dns.Msg, zone, child string) *cut {
 		}
 	}
 	for _, rr := range msg.Extra {
-		addr, ok := addressOf(rr)
+		addr, ok := resolver.AddressOf(rr)
 		host := dns.CanonicalName(rr.Header().Name)
 		if ok && r.cfg.Allow(addr) && dns.IsSubDomain(zone, host) && slices.Contains(c.hosts, host) && len(c.glue[host]) < maxGlue {
 			c.glue[host] = append(c.glue[host], netip.AddrPortFrom(addr, r.cfg.Port))

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
 // Hints are the names and addresses of root servers to begin with (RFC 9609 section 2).
@@ -73,7 +75,7 @@ func ParseHints(r io.Reader) (*Hints, error) {
 			}
 			hosts[dns.CanonicalName(x.Ns)] = true
 		default:
-			addr, ok := addressOf(rr)
+			addr, ok := resolver.AddressOf(rr)
 			if !ok {
 				return nil, fmt.Errorf("root hints: found a record of type %s, expected NS, A and AAAA", dns.Type(rr.Header().Rrtype))
 			}
@@ -111,17 +113,4 @@ func (h *Hints) cut(port uint16) *cut {
 	}
 	slices.Sort(c.hosts)
 	return c
-}
-
-// addressOf returns the address in an A or AAAA record.
-func addressOf(rr dns.RR) (netip.Addr, bool) {
-	switch x := rr.(type) {
-	case *dns.A:
-		a, ok := netip.AddrFromSlice(x.A)
-		return a.Unmap(), ok
-	case *dns.AAAA:
-		a, ok := netip.AddrFromSlice(x.AAAA)
-		return a.Unmap(), ok
-	}
-	return netip.Addr{}, false
 }

@@ -181,7 +181,7 @@ func (r *Resolver) recallHost(of *realm, host string) []netip.AddrPort {
 func (r *Resolver) addrsIn(answer []dns.RR) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, rr := range answer {
-		if a, ok := addressOf(rr); ok && r.cfg.Allow(a) && len(out) < maxGlue {
+		if a, ok := resolver.AddressOf(rr); ok && r.cfg.Allow(a) && len(out) < maxGlue {
 			out = append(out, netip.AddrPortFrom(a, r.cfg.Port))
 		}
 	}
