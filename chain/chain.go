@@ -1,8 +1,8 @@
 // Package chain is the contract with a blockchain: read-only calls, the block that they were made at,
 // and how far the result can be trusted.
 //
-// The parts below it (pool, quorum, ccip and, later, verify) are Callers that wrap one another. Which
-// trust a Result has is decided by the stack that was built, never by a flag inside it.
+// The parts below it (pool, quorum, verify and ccip) are Callers that wrap one another. Which trust a
+// Result has is decided by the stack that was built, never by a flag inside it.
 package chain
 
 import (
@@ -82,6 +82,9 @@ type Output struct {
 	// Gateways are the host names of the CCIP-Read gateways (EIP-3668) whose data went into Data.
 	// It is empty for data that comes from the chain alone.
 	Gateways []string
+	// Signature says, under trust Proven, that the execution checked a signature by a precompiled contract
+	// (ecrecover, P256VERIFY). Of a CCIP-Read callback that means: a key vouches for the gateway's data.
+	Signature bool
 }
 
 // Result is the answer to a Call. Outputs has one element for each Msg, in order.
@@ -91,6 +94,7 @@ type Result struct {
 	Trust   Trust
 	// Backends names the operators whose answers this is, in the configuration's words; never a URL.
 	Backends []string
+	Proof    *Proof // the evidence, with trust Proven; else nil
 }
 
 // Caller executes Calls. Implementations are safe for concurrent use, keep nothing of the Call, and

@@ -19,6 +19,10 @@ var (
 	ErrUnknownBlock = errors.New("block is unknown")
 	// ErrMalformed means that a backend's answer was not what the protocol allows.
 	ErrMalformed = errors.New("malformed answer")
+	// ErrBadProof means that what a backend sent does not prove what it was asked for.
+	ErrBadProof = errors.New("proof does not hold")
+	// ErrNotReady means that no block can be vouched for yet, or no longer: the light client is not synced.
+	ErrNotReady = errors.New("no proven block yet")
 	// ErrWrongChain means that a backend serves another chain than the one configured.
 	ErrWrongChain = errors.New("wrong chain id")
 	// ErrGateway means that an off-chain look-up (EIP-3668) failed. It is found in Output.Err.
