@@ -110,4 +110,8 @@ type Source struct {
 	Resolver string   // the resolver contract's address in EIP-55 spelling; "" is none
 	Backends []string // the operators that agreed
 	Gateways []string // CCIP-Read gateways whose data is in it
+	// Signature says, with Gateways and trust chain.Proven, that a contract checked a signature over their
+	// data, as chain.Output.Signature.
+	Signature bool
+	Proof     *chain.Proof // with trust chain.Proven; else nil
 }

@@ -70,6 +70,41 @@ type Origin struct {
 	Delegation  string    `json:"delegation,omitempty"`   // the zone that the chain delegates, whose servers gave the answer
 	NS          []string  `json:"ns,omitempty"`           // of Delegation: the names of its servers
 	DS          []string  `json:"ds,omitempty"`           // of Delegation: data in presentation form; none: insecure
+	Signature   bool      `json:"signature,omitempty"`    // with Gateways and trust proven: the contract checked a signature over the data
+	Proof       *Proof    `json:"proof,omitempty"`        // with trust proven
+}
+
+// Proof is the evidence behind an on-chain answer with trust proven: from what is believed down to the
+// state that the answer was computed from.
+type Proof struct {
+	Anchor    string         `json:"anchor"`           // who vouches for the block: beacon, quorum, trusted
+	Vouchers  []string       `json:"vouchers"`         // their names: operators, or the beacon endpoint that was asked
+	Beacon    *BeaconProof   `json:"beacon,omitempty"` // with anchor beacon
+	StateRoot string         `json:"state_root"`       // of the block
+	Accounts  []ProofAccount `json:"accounts"`         // whose state was proven and read
+	Trips     int            `json:"trips"`            // rounds of requests that the answer waited for
+	Bytes     int            `json:"bytes"`            // of the answers to them
+}
+
+// ProofAccount is one account of a Proof.
+type ProofAccount struct {
+	Address string `json:"address"` // EIP-55
+	Slots   int    `json:"slots"`   // storage slots that were read
+}
+
+// BeaconProof is how the consensus vouches for a block (consensus specifications, altair/light-client).
+type BeaconProof struct {
+	Network        string `json:"network"`
+	Fork           string `json:"fork"`
+	Checkpoint     string `json:"checkpoint"` // root of the beacon block that was believed to begin with
+	CheckpointSlot uint64 `json:"checkpoint_slot"`
+	Period         uint64 `json:"period"` // sync committee period of the signers
+	Slot           uint64 `json:"slot"`   // of the beacon block that holds the block
+	Root           string `json:"root"`   // of that beacon block
+	SignatureSlot  uint64 `json:"signature_slot"`
+	Signers        int    `json:"signers"`   // members of the committee that signed
+	Committee      int    `json:"committee"` // members in all
+	Finalized      bool   `json:"finalized"`
 }
 
 // Resolver answers Queries. It is safe for concurrent use and keeps nothing of the Query. An error is
