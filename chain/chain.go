@@ -79,8 +79,8 @@ type Output struct {
 	// off-chain look-up that failed, an output over MaxOutput, or a cost over the backend's gas limit.
 	// Data is then nil.
 	Err error
-	// Gateways are the host names of the CCIP-Read gateways (EIP-3668) whose data went into Data.
-	// It is empty for data that comes from the chain alone.
+	// Gateways are the host names of the CCIP-Read gateways (EIP-3668) whose data, or whose failure in a
+	// batch (ENSIP-21), went into Data. It is empty for data that comes from the chain alone, and only then.
 	Gateways []string
 	// Signature says, under trust Proven, that the execution checked a signature by a precompiled contract
 	// (ecrecover, P256VERIFY). Of a CCIP-Read callback that means: a key vouches for the gateway's data.

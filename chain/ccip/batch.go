@@ -12,6 +12,10 @@ import (
 // batchGateway stands for the batch gateway that a client is itself (ENSIP-21).
 const batchGateway = "x-batch-gateway:true"
 
+// nobody stands in the place of a gateway where a look-up of a batch failed before a host could be asked:
+// what the contract makes of that failure is not the chain's word alone.
+const nobody = "x-batch-gateway"
+
 var (
 	selectorQuery     = [4]byte{0xa7, 0x80, 0xba, 0xb6} // query((address,string[],bytes)[])
 	selectorHTTPError = [4]byte{0x01, 0x80, 0x01, 0x52} // HttpError(uint16,string)
@@ -71,7 +75,8 @@ func encodeBatch(failures []bool, responses [][]byte) []byte {
 }
 
 // batch answers a batch gateway's query: each look-up in it is made, and those that fail say so in their
-// own element. An error means that the query is none, or over a bound.
+// own element. The hosts are those that said something or failed to. An error means that the query is none,
+// or over a bound.
 func (f *fetcher) batch(ctx context.Context, data []byte, depth int) ([]byte, []string, error) {
 	if depth >= maxBatchDepth {
 		return nil, nil, fmt.Errorf("%w: batches nested deeper than %d", chain.ErrLimit, maxBatchDepth)
@@ -90,6 +95,9 @@ func (f *fetcher) batch(ctx context.Context, data []byte, depth int) ([]byte, []
 			var err error
 			if responses[i], hosts[i], err = f.ask(ctx, r, depth+1); err != nil {
 				failures[i], responses[i] = true, encodeFailure(err)
+				if len(hosts[i]) == 0 {
+					hosts[i] = []string{nobody}
+				}
 			}
 		})
 	}

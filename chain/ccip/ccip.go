@@ -199,14 +199,16 @@ func (c *Caller) callbacks(ctx context.Context, asking []*pending, result *chain
 	// An answer is as good as the weaker of the calls that it took, and all who answered stand behind it.
 	result.Trust = min(result.Trust, again.Trust)
 	result.Backends = union(result.Backends, again.Backends)
+	result.Proof = result.Proof.Union(again.Proof)
 	var next []*pending
 	for i, p := range ready {
 		out := again.Outputs[i]
 		if n := newPending(p.index, p.to, out); n != nil {
-			n.hosts = p.hosts
+			n.hosts, n.signature = p.hosts, p.signature || out.Signature
 			next = append(next, n)
 			continue
 		}
+		out.Signature = out.Signature || p.signature
 		out.Gateways = union(p.hosts, out.Gateways)
 		slices.Sort(out.Gateways)
 		result.Outputs[p.index] = out

@@ -41,10 +41,14 @@ func (f *fetcher) lookup(ctx context.Context, r request, depth int) ([]byte, []s
 }
 
 // ask tries the request's gateways in their order, until one has data or refuses (4xx). It returns the
-// data and the host names that it comes from.
-func (f *fetcher) ask(ctx context.Context, r request, depth int) (data []byte, hosts []string, err error) {
-	err = errNoURL
+// data and the host names that it comes from; with an error, those of all that failed: in a batch, the
+// failure is what the contract gets.
+func (f *fetcher) ask(ctx context.Context, r request, depth int) ([]byte, []string, error) {
+	var failed []string
+	err := errNoURL
 	for _, u := range r.urls {
+		var data []byte
+		var hosts []string
 		if u == batchGateway {
 			data, hosts, err = f.batch(ctx, r.data, depth)
 		} else {
@@ -53,15 +57,16 @@ func (f *fetcher) ask(ctx context.Context, r request, depth int) (data []byte, h
 		if err == nil {
 			return data, hosts, nil
 		}
+		failed = union(failed, hosts)
 		var status *statusError
 		if errors.As(err, &status) && status.code/100 == 4 || ctx.Err() != nil {
-			return nil, hosts, err
+			break
 		}
 	}
-	return nil, hosts, err
+	return nil, failed, err
 }
 
-// get asks one gateway.
+// get asks one gateway. With an error, too, it says which host was asked, or would have been.
 func (f *fetcher) get(ctx context.Context, template string, r request) ([]byte, []string, error) {
 	if err := f.budget.request(); err != nil {
 		return nil, nil, err
@@ -76,23 +81,23 @@ func (f *fetcher) get(ctx context.Context, template string, r request) ([]byte, 
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-ctx.Done():
-			return nil, nil, hostError(host, ctx.Err())
+			return nil, []string{host}, hostError(host, ctx.Err())
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.caller.cfg.Timeout)
 	defer cancel()
 	data, final, err := f.caller.exchange(req.WithContext(ctx))
+	hosts := []string{host}
+	if final != "" {
+		hosts = union(hosts, []string{final})
+	}
+	if err == nil {
+		err = f.budget.data(len(data))
+	}
 	if err != nil {
-		var status *statusError
-		if errors.As(err, &status) {
-			return nil, union([]string{host}, []string{final}), hostError(host, err)
-		}
-		return nil, nil, hostError(host, err)
+		return nil, hosts, hostError(host, err)
 	}
-	if err := f.budget.data(len(data)); err != nil {
-		return nil, nil, hostError(host, err)
-	}
-	return data, union([]string{host}, []string{final}), nil
+	return data, hosts, nil
 }
 
 // newRequest fills in the template: GET where it has {data}, else POST (EIP-3668, "Gateway Interface").

@@ -14,12 +14,14 @@ var errSender = errors.New("the contract passes on a look-up of another contract
 
 // pending is an output that waits for an off-chain look-up.
 type pending struct {
-	index    int // of the output
-	to       common.Address
-	lookup   lookup
-	hosts    []string  // gateways whose data went into it so far
-	callback chain.Msg // when err is nil after fetch
-	err      error
+	index  int // of the output
+	to     common.Address
+	lookup lookup
+	hosts  []string // gateways whose data, or failure in a batch, went into it so far
+	// signature says that a callback before this look-up checked one: what it let pass went into it, too.
+	signature bool
+	callback  chain.Msg // when err is nil after fetch
+	err       error
 }
 
 // newPending returns nil when out does not ask for a look-up.
