@@ -69,35 +69,6 @@ func (d *decoder) checkListen(c *Config) {
 	}
 }
 
-func (d *decoder) checkChain(path string, c Chain) {
-	if c.ID == 0 && !d.has(path+".id") {
-		d.addAt(path+".id", "no chain id", "one, such as 1 for Ethereum")
-	}
-	if d.wrongBelow(path + ".rpc") {
-		return // what is left of the list says nothing
-	}
-	if len(c.RPC) == 0 {
-		d.addAt(path+".rpc", "no backend", "at least one")
-		return
-	}
-	urls, operators := map[string]bool{}, map[string]bool{}
-	for i, r := range c.RPC {
-		if urls[r.URL] {
-			d.addAt(path+".rpc", fmt.Sprintf("element %d a second time (%s)", i, r), "each backend once")
-		}
-		urls[r.URL], operators[r.Operator] = true, true
-	}
-	if c.Trust != "quorum" {
-		return
-	}
-	switch {
-	case c.Quorum < 2:
-		d.addAt(path+".quorum", fmt.Sprint(c.Quorum), "at least 2 (or trust: single)")
-	case c.Quorum > len(operators):
-		d.addAt(path+".quorum", fmt.Sprint(c.Quorum), fmt.Sprintf("at most %d (the number of operators)", len(operators)))
-	}
-}
-
 // has reports whether the file has the key, with a good value or not.
 func (d *decoder) has(path string) bool { return d.lines[path] != 0 }
 
@@ -235,10 +206,8 @@ func needsNames(c *Config) bool {
 		return true
 	}
 	for _, chain := range c.Chains {
-		for _, r := range chain.RPC {
-			if _, err := netip.ParseAddr(r.Host()); err != nil && !r.IPC() {
-				return true
-			}
+		if slices.ContainsFunc(chain.RPC, func(r RPC) bool { return r.named() }) || chain.LightClient() && chain.beaconNames() {
+			return true
 		}
 	}
 	return false

@@ -42,9 +42,8 @@ func TestProblems(t *testing.T) {
 		{"no certificate", "listen: { dot: ['127.0.0.1:853'] }\n", []string{`dens.yaml:1: tls.cert: found "" (the default), expected a certificate file`, `tls.key: found ""`}},
 		{"half a certificate", "tls: { cert: a.pem }\n", []string{`tls: found one of cert and key, expected both or none`}},
 		{"quorum over the operators", "chains:\n  ethereum:\n    id: 1\n    quorum: 5\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 5, expected at most 3 (the number of operators)`}},
-		{"quorum of one operator's endpoints", "chains:\n  ethereum:\n    id: 1\n    rpc: [https://a.example.com, https://b.example.com]\n", []string{`dens.yaml:3: chains.ethereum.quorum: found 2 (the default), expected at most 1 (the number of operators)`}},
-		{"quorum of one", "chains:\n  ethereum:\n    id: 1\n    quorum: 1\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 1, expected at least 2 (or trust: single)`}},
-		{"proven", "chains:\n  ethereum:\n    id: 1\n    trust: proven\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.trust: found "proven", expected single or quorum (proven is not available in this version)`}},
+		{"quorum of one operator's endpoints", "chains:\n  ethereum:\n    id: 1\n    rpc: [https://a.example.com, https://b.example.com]\n", []string{`dens.yaml:3: chains.ethereum.quorum: found 2 (the default), expected at most 1 (the number of operators), or anchor: trusted for a node of your own, or trust: single`}},
+		{"quorum of one", "chains:\n  ethereum:\n    id: 1\n    quorum: 1\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 1, expected at least 2 (or anchor: trusted for a node of your own, or trust: single)`}},
 		{"no id", "chains:\n  ethereum:\n" + rpc3, []string{`chains.ethereum.id: found no chain id, expected one`}},
 		{"no backend", "chains:\n  ethereum: { id: 1 }\n", []string{`chains.ethereum.rpc: found no backend, expected at least one`}},
 		{"backend twice", "chains: { ethereum: { id: 1, rpc: [https://a.example.com/k, https://a.example.com/k, https://b.example.org] } }\n", []string{`chains.ethereum.rpc: found element 1 a second time (https://a.example.com/...), expected each backend once`}},
@@ -129,29 +128,34 @@ func TestProblems(t *testing.T) {
 		{"a scalar", "hello\n", []string{`dens.yaml:1: found "hello", expected a mapping of keys`}},
 		{"too large", strings.Repeat("#", 1<<20+1), []string{`dens.yaml:1: found more than 1048576 bytes, expected a smaller file`}},
 	}
-	env := environment("KEY", "https://opensesame.example.com/opensesame")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Parse("dens.yaml", []byte(tt.text), env)
-			if err == nil {
-				t.Fatal("no problem was found")
-			}
-			for _, want := range tt.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("got:\n%v\nwant in it:\n%s", err, want)
-				}
-			}
-			if lines := strings.Count(err.Error(), "\n") + 1; lines != len(tt.want) {
-				t.Errorf("%d problems, want %d:\n%v", lines, len(tt.want), err)
-			}
-			var p *Problem
-			if !errors.As(err, &p) || p.Line < 1 || p.Found == "" || p.Expected == "" {
-				t.Errorf("not a whole problem: %+v", p)
-			}
-			if strings.Contains(err.Error(), "opensesame") {
-				t.Errorf("the error shows what a variable holds: %v", err)
-			}
+			wantProblems(t, tt.text, tt.want)
 		})
+	}
+}
+
+// wantProblems has a file be refused for these problems and no others.
+func wantProblems(t *testing.T, text string, want []string) {
+	t.Helper()
+	_, err := Parse("dens.yaml", []byte(text), environment("KEY", "https://opensesame.example.com/opensesame"))
+	if err == nil {
+		t.Fatal("no problem was found")
+	}
+	for _, want := range want {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got:\n%v\nwant in it:\n%s", err, want)
+		}
+	}
+	if lines := strings.Count(err.Error(), "\n") + 1; lines != len(want) {
+		t.Errorf("%d problems, want %d:\n%v", lines, len(want), err)
+	}
+	var p *Problem
+	if !errors.As(err, &p) || p.Line < 1 || p.Found == "" || p.Expected == "" {
+		t.Errorf("not a whole problem: %+v", p)
+	}
+	if strings.Contains(err.Error(), "opensesame") {
+		t.Errorf("the error shows what a variable holds: %v", err)
 	}
 }
 

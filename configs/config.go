@@ -67,18 +67,6 @@ type Cache struct {
 	Prefetch    bool          `json:"prefetch"`     // renew popular entries before they expire
 }
 
-// Chain is one blockchain and its backends.
-type Chain struct {
-	ID         uint64        `json:"id"`
-	Trust      string        `json:"trust"`        // "single" or "quorum"
-	Quorum     int           `json:"quorum"`       // operators that must agree; counts with trust "quorum" only
-	RPC        []RPC         `json:"rpc"`          // at least one
-	MaxHeadAge time.Duration `json:"max_head_age"` // an older newest block is refused; 0 is off
-	Timeout    time.Duration `json:"timeout"`      // for one call in all
-	BlockTime  time.Duration `json:"block_time"`   // usual time between blocks
-	CCIP       CCIP          `json:"ccip"`
-}
-
 // CCIP bounds off-chain look-ups (EIP-3668).
 type CCIP struct {
 	AllowHTTP    bool          `json:"allow_http"`    // gateways without TLS

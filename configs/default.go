@@ -12,8 +12,8 @@ var (
 	mainnetUniversal = mustAddress("0xeEeEEEeE14D718C2B47D9923Deab1335E144EeEe")
 )
 
-// Default returns the built-in configuration: ENS over public backends that need no key, two of which
-// must agree, and everything else from the root of the DNS, validated by DNSSEC.
+// Default returns the built-in configuration: ENS, proven against blocks that two of three public backends
+// agree on, which need no key, and everything else from the root of the DNS, validated by DNSSEC.
 func Default() *Config {
 	return &Config{
 		Listen: Listen{
@@ -35,12 +35,7 @@ func Default() *Config {
 			FailureTTL:  2 * time.Second,
 			Prefetch:    true,
 		},
-		Chains: map[string]Chain{"ethereum": defaultChain(1,
-			// Three operators, so that two that agree are a majority.
-			"https://ethereum-rpc.publicnode.com",
-			"https://eth.drpc.org",
-			"https://mainnet.gateway.tenderly.co",
-		)},
+		Chains: map[string]Chain{"ethereum": mainnet()},
 		Names: []Name{{
 			Zone:              "eth.",
 			System:            "ens",
@@ -62,25 +57,55 @@ func Default() *Config {
 	}
 }
 
+// mainnet returns the chain that is there without a file.
+func mainnet() Chain {
+	c := defaultChain(1,
+		// Three operators, so that two that agree are a majority.
+		"https://ethereum-rpc.publicnode.com",
+		"https://eth.drpc.org",
+		"https://mainnet.gateway.tenderly.co",
+	)
+	c.Network, c.Beacon = networkOf(1), mainnetBeacon()
+	return c
+}
+
 // defaultChain returns what a chain is without further keys.
 func defaultChain(id uint64, urls ...string) Chain {
 	c := Chain{
-		ID:         id,
-		Trust:      "quorum",
-		Quorum:     2,
-		MaxHeadAge: 5 * time.Minute,
-		Timeout:    5 * time.Second,
-		BlockTime:  12 * time.Second,
-		CCIP:       CCIP{Timeout: 5 * time.Second},
+		ID:               id,
+		Trust:            TrustProven,
+		Quorum:           2,
+		MaxCheckpointAge: 14 * day,
+		MaxHeadAge:       5 * time.Minute,
+		Timeout:          5 * time.Second,
+		BlockTime:        12 * time.Second,
+		CCIP:             CCIP{Timeout: 5 * time.Second},
 	}
 	for _, u := range urls {
-		r, want := parseRPC(text{raw: u, val: u})
+		e, want := parseRPC(text{raw: u, val: u})
 		if want != "" {
-			panic("default backend " + r.String())
+			panic("default backend " + e.String())
 		}
-		c.RPC = append(c.RPC, r)
+		c.RPC = append(c.RPC, RPC{Endpoint: e, Batch: true})
 	}
 	return c
+}
+
+// mainnetBeacon returns beacon APIs of Ethereum mainnet that serve light clients and need no key.
+func mainnetBeacon() []Beacon {
+	var all []Beacon
+	for _, u := range []string{
+		"https://lodestar-mainnet.chainsafe.io",
+		"https://ethereum-beacon-api.publicnode.com",
+		"https://ethereum.operationsolarstorm.org",
+	} {
+		e, want := parseBeacon(text{raw: u, val: u})
+		if want != "" {
+			panic("default beacon API " + e.String())
+		}
+		all = append(all, Beacon{e})
+	}
+	return all
 }
 
 func mustAddress(s string) Address {

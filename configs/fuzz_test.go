@@ -26,7 +26,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(sample))
 	for _, s := range []string{"a: &a [*a]", "chaos: { version: '${S}' }", "listen: { dns: ['${S}'] }", "resolve: { forward: ['tls://1.1.1.1#${S}', 'https://${S}/${S}', '${S}'] }",
-		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "resolve: { mode: recursive, trust_anchor: '${S}', fallback: ['tls://1.1.1.1#${S}'], zones: [{ zone: a.b, stub: ['${S}', 10.0.0.1], validate: true }] }",
+		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "chains: { a: { id: 1, checkpoint: '0x" + strings.Repeat("1", 64) + "', anchor: finalized, state: '${S}', network: x.yaml, beacon: ['https://${S}', { url: 'http://b/${S}', operator: b }], rpc: [/a] } }", "resolve: { mode: recursive, trust_anchor: '${S}', fallback: ['tls://1.1.1.1#${S}'], zones: [{ zone: a.b, stub: ['${S}', 10.0.0.1], validate: true }] }",
 		"resolve: { mode: '${S}', local_root: { file: '${S}', axfr: ['${S}'] }, private: { refuse: true, zones: ['${S}'] }, ipv4: false, ipv6: false }", "names: [{ zone: '${S}' }]", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
 		f.Add([]byte(s))
 	}
@@ -39,9 +39,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			showsNothing(t, cfg, "s3cr3t")
 			for name, c := range cfg.Chains {
-				if c.ID == 0 || len(c.RPC) == 0 || c.Trust == "quorum" && (c.Quorum < 2 || c.Quorum > len(c.RPC)) {
-					t.Fatalf("chain %s makes no sense: %+v", name, c)
-				}
+				chainMakesSense(t, name, &c)
 			}
 			for _, n := range cfg.Names {
 				if _, ok := cfg.Chains[n.Chain]; !ok || !strings.HasSuffix(n.Zone, ".") || n.Registry.IsZero() {
@@ -65,6 +63,24 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func chainMakesSense(t *testing.T, name string, c *Chain) {
+	t.Helper()
+	light := c.Trust == TrustProven && (c.Anchor == AnchorOptimistic || c.Anchor == AnchorFinalized)
+	switch {
+	case c.ID == 0 || len(c.RPC) == 0:
+	case c.Trust != TrustProven && (c.Anchor != AnchorAuto || !c.Checkpoint.IsZero()):
+	case c.Trust == TrustQuorum && !c.CanAgree():
+	case c.Trust == TrustProven && !c.LightClient() && c.Anchor != AnchorTrusted && !c.CanAgree():
+	case c.Anchor == AnchorTrusted && len(c.Operators()) != 1:
+	case light && !c.LightClient():
+	case c.LightClient() && (len(c.Beacon) == 0 || c.Network == ""):
+	case c.Anchor == AnchorFinalized && c.MaxHeadAge != 0 && c.MaxHeadAge < minFinalizedHeadAge:
+	default:
+		return
+	}
+	t.Fatalf("chain %s makes no sense: %+v", name, c)
 }
 
 func resolveMakesSense(t *testing.T, r *Resolve) {

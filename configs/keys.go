@@ -112,47 +112,6 @@ func (v value) cache(c *Cache) {
 	})
 }
 
-func (v value) chains(dst *map[string]Chain) {
-	if v.node.ShortTag() == "!!null" {
-		return
-	}
-	*dst = map[string]Chain{}
-	v.entries(func(name string, v value) {
-		if !isLabel(name) {
-			v.bad("this name of a chain", "letters, digits and hyphens in lower case, at most 63")
-			return
-		}
-		c := defaultChain(0)
-		v.chain(&c)
-		(*dst)[name] = c
-	})
-}
-
-func (v value) chain(c *Chain) {
-	v.fields(map[string]func(value){
-		"id": func(v value) {
-			var id int
-			v.integer(&id, 1, 1<<53)
-			c.ID = uint64(id)
-		},
-		"trust":        func(v value) { v.trust(&c.Trust) },
-		"quorum":       func(v value) { v.integer(&c.Quorum, 1, 100) },
-		"rpc":          func(v value) { listOf(v, &c.RPC, value.rpc) },
-		"max_head_age": func(v value) { v.duration(&c.MaxHeadAge, true, time.Second, week) },
-		"timeout":      func(v value) { v.duration(&c.Timeout, false, 100*time.Millisecond, time.Minute) },
-		"block_time":   func(v value) { v.duration(&c.BlockTime, false, 10*time.Millisecond, time.Hour) },
-		"ccip":         func(v value) { v.ccip(&c.CCIP) },
-	})
-}
-
-func (v value) trust(dst *string) {
-	if v.node.Value == "proven" {
-		v.bad(quote("proven"), "single or quorum (proven is not available in this version)")
-		return
-	}
-	v.word(dst, "single", "quorum")
-}
-
 func (v value) ccip(c *CCIP) {
 	v.fields(map[string]func(value){
 		"allow_http":    func(v value) { v.boolean(&c.AllowHTTP) },

@@ -98,7 +98,7 @@ cache:
 chains:
   ethereum:
     id: 1
-    trust: quorum                       # single | quorum (proven comes later)
+    trust: quorum                       # single | quorum | proven
     quorum: 2
     rpc:
       - https://ethereum-rpc.publicnode.com

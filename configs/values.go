@@ -87,44 +87,54 @@ func (v value) upstream() (Upstream, bool) {
 
 // rpc reads a backend: a URL alone, or a mapping with a url.
 func (v value) rpc() (RPC, bool) {
-	r, before := RPC{Batch: true}, len(v.d.problems)
-	var operator string
-	rate, batch := 0.0, true
-	readURL := func(v value) {
-		t, ok := v.text(rpcForms)
+	r := RPC{Batch: true}
+	ok := v.endpoint(&r.Endpoint, parseRPC, rpcForms, map[string]func(value){
+		"rate":  func(v value) { v.number(&r.Rate, 1e6) },
+		"batch": func(v value) { v.boolean(&r.Batch) },
+	})
+	return r, ok
+}
+
+// beacon reads a beacon API: a URL alone, or a mapping with a url.
+func (v value) beacon() (Beacon, bool) {
+	var b Beacon
+	ok := v.endpoint(&b.Endpoint, parseBeacon, beaconForms, map[string]func(value){})
+	return b, ok
+}
+
+// endpoint reads a URL alone, or a mapping with a url, an operator and more.
+func (v value) endpoint(dst *Endpoint, parse func(text) (Endpoint, string), forms string, more map[string]func(value)) bool {
+	before, operator := len(v.d.problems), ""
+	more["url"] = func(v value) {
+		t, ok := v.text(forms)
 		if !ok {
 			return
 		}
 		var want string
-		if r, want = parseRPC(t); want != "" {
+		if *dst, want = parse(t); want != "" {
 			v.bad(quote(redactURL(t.raw)), want)
 		}
 	}
+	more["operator"] = func(v value) { operator = v.operator() }
 	if v.node.Value != "" || len(v.node.Content) == 0 {
-		readURL(v)
+		more["url"](v)
 	} else {
-		v.fields(map[string]func(value){
-			"url":      readURL,
-			"operator": func(v value) { operator = v.operator() },
-			"rate":     func(v value) { v.number(&rate, 1e6) },
-			"batch":    func(v value) { v.boolean(&batch) },
-		})
+		v.fields(more)
 	}
-	r.Rate, r.Batch = rate, batch
 	if operator != "" {
-		r.Operator = operator
+		dst.Operator = operator
 	}
 	switch {
 	case len(v.d.problems) > before:
-		return r, false
-	case r.URL == "":
-		v.bad("no url", "a url: "+rpcForms)
-		return r, false
-	case r.Operator == "":
+		return false
+	case dst.URL == "":
+		v.bad("no url", "a url: "+forms)
+		return false
+	case dst.Operator == "":
 		v.bad("a host or path that comes from a variable", "an operator key with the name of who runs it, since what variables hold is never shown")
-		return r, false
+		return false
 	}
-	return r, true
+	return true
 }
 
 // operator reads a name for people and for metrics' labels.
