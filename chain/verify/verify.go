@@ -1,13 +1,37 @@
 // Package verify is a chain.Caller that executes calls itself, in a local EVM, over state that is proven
 // by Merkle proofs against the hash of a block. The backends that serve the state are not believed.
+//
+// All that is proven of one block is shared by the calls at it. What a call will read is guessed first, so
+// that its proofs come together: from what the same call read before (one trip at a new block), else from
+// a backend's access list (EIP-2930; two trips). What was not guessed is fetched while the call waits.
 package verify
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"dens/chain"
+)
+
+// Bounds of what one Call may cost, whatever contracts and backends do.
+const (
+	maxMisses   = 64          // trips of one message for state that nobody guessed
+	maxGas      = 50_000_000  // of one message
+	maxCallGas  = 150_000_000 // of one Call
+	maxBytes    = 16 << 20    // of the answers to one Call
+	maxAccounts = 64          // that are guessed for one message
+	maxSlots    = 512         // that are guessed for one message
+	maxBlocks   = 8           // whose state is held
+	maxHeld     = 128 << 20   // bytes of state that are held, about
+	maxRetries  = 3           // of a piece of state that another call failed to fetch
 )
 
 // Provider serves parts of the chain's state. It is safe for concurrent use.
@@ -16,6 +40,8 @@ type Provider interface {
 	// backend fails or takes long, the next backend is asked for the same. accept is never called twice at
 	// a time, and not after Fetch has returned. A nil error means that accept took a reply.
 	Fetch(ctx context.Context, requests []chain.Request, accept func(chain.Reply) error) error
+	// Blame tells that a backend's guesses were of no use. It makes it the last to be asked for a while.
+	Blame(backend string, err error)
 }
 
 // Anchorer says at which block calls are executed.
@@ -32,34 +58,156 @@ type Config struct {
 	MaxAnchorAge time.Duration
 	// CodeDir is a directory that contracts' code is kept in, by its hash; "" is memory only.
 	CodeDir string
-	Timeout time.Duration // of a Call whose context has no deadline; 5s
-	Log     *slog.Logger  // discards
+	Timeout time.Duration    // of a Call whose context has no deadline; 5s
+	Now     func() time.Time // time.Now
+	Log     *slog.Logger     // discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timeout <= 0 {
+		c.Timeout = 5 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
 }
 
 // Verifier is a chain.Caller with trust chain.Proven. It owns neither Provider nor Anchors.
-type Verifier struct{ cfg Config }
+type Verifier struct {
+	cfg     Config
+	codes   *codeStore
+	memory  *memory
+	running chan struct{} // a token for each processor: an EVM that computes holds one
 
-// New returns a Verifier.
-func New(cfg Config) (*Verifier, error) { return &Verifier{cfg: cfg}, nil }
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	blocks *simplelru.LRU[common.Hash, *block]
+	last   chain.Anchor
+
+	calls, trips, bytes, badProofs atomic.Uint64
+}
+
+// New returns a Verifier. It creates CodeDir if need be.
+func New(cfg Config) (*Verifier, error) {
+	cfg = cfg.withDefaults()
+	codes, err := newCodeStore(cfg.CodeDir, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := simplelru.NewLRU[common.Hash, *block](maxBlocks, nil)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{cfg: cfg, codes: codes, memory: newMemory(), blocks: blocks,
+		running: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	v.ctx, v.cancel = context.WithCancel(context.Background())
+	return v, nil
+}
 
 // Close ends the requests under way.
-func (v *Verifier) Close() {}
+func (v *Verifier) Close() { v.cancel() }
 
-// Call implements chain.Caller.
+// Call implements chain.Caller. With call.At, only a block that an earlier Result named is served.
+//
+// Errors are those of the Anchorer (chain.ErrNotReady, chain.ErrStaleHead, ...), chain.ErrBadProof where no
+// backend could prove its answer, chain.ErrUnavailable, chain.ErrTimeout, chain.ErrUnknownBlock, and
+// chain.ErrLimit for what costs too much; a message that alone is over a limit has it in its Output.
 func (v *Verifier) Call(ctx context.Context, call chain.Call) (chain.Result, error) {
-	return chain.Result{}, chain.ErrNotReady
+	if len(call.Msgs) == 0 || len(call.Msgs) > chain.MaxMsgs {
+		return chain.Result{}, fmt.Errorf("%w: %d messages in one call", chain.ErrLimit, len(call.Msgs))
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, v.cfg.Timeout)
+		defer cancel()
+	}
+	v.calls.Add(1)
+	b, err := v.at(ctx, call.At)
+	if err != nil {
+		return chain.Result{}, err
+	}
+	r := &run{v: v, block: b, pinned: call.At != nil, slots: map[common.Address]map[common.Hash]bool{}}
+	outputs, err := r.all(ctx, call.Msgs)
+	v.trips.Add(uint64(r.cost.trips))
+	if err != nil {
+		return chain.Result{}, fmt.Errorf("block %s: %w", b.hash.TerminalString(), err)
+	}
+	return r.result(outputs), nil
+}
+
+// at returns the block of a call: the newest that is vouched for, or one that a Result named before.
+func (v *Verifier) at(ctx context.Context, head *chain.Head) (*block, error) {
+	if head != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if b, ok := v.blocks.Get(head.Hash); ok {
+			return b, nil
+		}
+		return nil, fmt.Errorf("%w: nobody vouches for %s any more", chain.ErrUnknownBlock, head.Hash.TerminalString())
+	}
+	anchor, err := v.cfg.Anchors.Anchor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.last = anchor
+	if b, ok := v.blocks.Get(anchor.Hash); ok && b.size() < maxHeld/2 {
+		b.vouch(anchor)
+		return b, nil
+	}
+	b := newBlock(v, anchor)
+	v.blocks.Add(anchor.Hash, b)
+	v.trim()
+	return b, nil
+}
+
+// trim forgets old blocks while too much is held. The newest is kept.
+func (v *Verifier) trim() {
+	var held int64
+	for _, b := range v.blocks.Values() {
+		held += b.size()
+	}
+	for held > maxHeld && v.blocks.Len() > 1 {
+		_, old, _ := v.blocks.RemoveOldest()
+		held -= old.size()
+	}
+}
+
+// young refuses a block that is too old by its own, proven time: what a backend tells that withholds the
+// newer ones.
+func (v *Verifier) young(number uint64, at time.Time) error {
+	if age := v.cfg.Now().Sub(at); v.cfg.MaxAnchorAge > 0 && age > v.cfg.MaxAnchorAge {
+		return fmt.Errorf("%w: block %d is %v old, the limit is %v", chain.ErrStaleHead, number, age.Round(time.Second), v.cfg.MaxAnchorAge)
+	}
+	return nil
 }
 
 // Status is a snapshot of a Verifier.
 type Status struct {
 	Anchor    chain.Anchor // that the last Call was executed at
 	Calls     uint64
-	Trips     uint64 // rounds of requests
+	Trips     uint64 // rounds of requests that Calls waited for
 	Bytes     uint64 // of answers
 	BadProofs uint64 // answers of backends that did not prove what they were asked for
 	Blocks    int    // blocks whose state is held
-	Memory    int64  // bytes of proven state and code that is held
+	Memory    int64  // bytes of proven state and code that are held, about
 }
 
 // Status returns a snapshot. It asks nobody.
-func (v *Verifier) Status() Status { return Status{} }
+func (v *Verifier) Status() Status {
+	s := Status{Calls: v.calls.Load(), Trips: v.trips.Load(), Bytes: v.bytes.Load(), BadProofs: v.badProofs.Load(), Memory: v.codes.size()}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s.Anchor, s.Blocks = v.last, v.blocks.Len()
+	for _, b := range v.blocks.Values() {
+		s.Memory += b.size()
+	}
+	return s
+}
