@@ -50,6 +50,9 @@ type form struct {
 
 // formOf returns the shape that a version has.
 func formOf(version string) (form, error) {
+	if version == "" {
+		return form{}, fmt.Errorf("%w version: it is missing", ErrMalformed)
+	}
 	if err := supported(version); err != nil {
 		return form{}, fmt.Errorf("version: %w", err)
 	}

@@ -1,57 +1,114 @@
 package light
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/ethereum/go-ethereum/beacon/params"
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// Store is what is proven. It is not for concurrent use.
-type Store struct{}
-
-// Head is a proven block.
-type Head struct {
-	Slot          uint64
-	Root          common.Hash // of the beacon block
-	BlockHash     common.Hash // of the execution block
-	BlockNumber   uint64      // zero from Gloas on, where only the hash is proven
-	BlockTime     time.Time   // zero from Gloas on
-	SignatureSlot uint64
-	Signers       int
-	Committee     int    // size of the committee that signed
-	Period        uint64 // of the committee that signed
-	Fork          string // at Slot, in lower case
-	Parent        bool   // Gloas: BlockHash is that of the parent's payload
+// Store is what is proven (LightClientStore of altair/light-client/sync-protocol.md), but more careful:
+// every head needs a supermajority, and time alone forces nothing. It is not for concurrent use.
+//
+//	NewStore or UnmarshalStore -> period p, next committee unknown <-> known -> period p+1 ...
+type Store struct {
+	network        *Network
+	checkpoint     common.Hash
+	checkpointSlot uint64
+	optimistic     Head
+	finalized      Head
+	period         uint64     // of current, and of the finalised block
+	current        *committee // never nil
+	next           *committee // of the period after; nil: not known yet
 }
 
-// NewStore begins with the block whose root is checkpoint.
+// NewStore begins with the block whose root is checkpoint (initialize_light_client_store). b is verified
+// wholly; that the checkpoint is on the chain, and that it is young enough, is the caller's belief. It
+// fails with ErrCheckpoint, ErrProof, ErrMalformed or ErrFork.
 func NewStore(n *Network, checkpoint common.Hash, b *Bootstrap) (*Store, error) {
-	return nil, ErrCheckpoint
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	s, err := begin(n, checkpoint, b)
+	if err != nil {
+		return nil, n.suspectFork(err, b.form, b.header.beacon.slot)
+	}
+	return s, nil
 }
 
-// Apply verifies u wholly and then takes over what it proves. advanced is false when u is valid but brings
-// nothing new.
-func (s *Store) Apply(u *Update, now time.Time) (advanced bool, err error) {
-	return false, ErrMalformed
+func begin(n *Network, checkpoint common.Hash, b *Bootstrap) (*Store, error) {
+	if root := b.header.beacon.root(); root != checkpoint {
+		return nil, fmt.Errorf("%w: found block %v, expected %v", ErrCheckpoint, root, checkpoint)
+	}
+	if b.keys.members() != n.CommitteeSize {
+		return nil, fmt.Errorf("%w bootstrap: found a committee of %d, expected %d", ErrMalformed, b.keys.members(), n.CommitteeSize)
+	}
+	fork, err := n.rules(b.header.beacon.slot)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.verifyHeader(&b.header, b.form); err != nil {
+		return nil, fmt.Errorf("bootstrap: %w", err)
+	}
+	if err := prove("current_sync_committee_branch", b.header.beacon.state, params.StateIndexSyncCommittee(fork), b.branch, b.keys.root()); err != nil {
+		return nil, fmt.Errorf("bootstrap: %w", err)
+	}
+	current, err := b.keys.unpack()
+	if err != nil {
+		return nil, fmt.Errorf("bootstrap: %w", err)
+	}
+	head := n.head(&b.header, b.form)
+	return &Store{
+		network:        n,
+		checkpoint:     checkpoint,
+		checkpointSlot: head.Slot,
+		optimistic:     head,
+		finalized:      head,
+		period:         head.Period,
+		current:        current,
+	}, nil
+}
+
+// suspectFork says of data that fails in the form of a later fork than the one believed to be in force
+// that the fork may have come without this release knowing its time.
+func (n *Network) suspectFork(err error, f form, slot uint64) error {
+	fork := n.Fork(slot).Name
+	if !errors.Is(err, ErrProof) && !errors.Is(err, ErrSignature) || rank(f.version) <= rank(fork) || rank(fork) < 0 {
+		return err
+	}
+	return fmt.Errorf("%w at slot %d: found data of %s, expected %s: if that fork has come, upgrade dens or the network's config.yaml (%v)",
+		ErrFork, slot, f.version, fork, err)
 }
 
 // Optimistic is the newest block that a supermajority signed.
-func (s *Store) Optimistic() Head { return Head{} }
+func (s *Store) Optimistic() Head { return s.optimistic }
 
 // Finalized is the newest finalised block that is proven: at least the bootstrap's.
-func (s *Store) Finalized() Head { return Head{} }
+func (s *Store) Finalized() Head { return s.finalized }
 
 // Checkpoint is the block that the store began with.
-func (s *Store) Checkpoint() (root common.Hash, slot uint64) { return common.Hash{}, 0 }
+func (s *Store) Checkpoint() (root common.Hash, slot uint64) { return s.checkpoint, s.checkpointSlot }
 
-// Period is that of the committee in force.
-func (s *Store) Period() uint64 { return 0 }
+// Period is that of the committee in force: the period of the finalised block.
+func (s *Store) Period() uint64 { return s.period }
 
-// Missing returns the periods whose updates are needed to follow the chain at now; count 0 is none.
-func (s *Store) Missing(now time.Time) (start, count uint64) { return 0, 0 }
-
-// MarshalBinary writes the store for UnmarshalStore.
-func (s *Store) MarshalBinary() ([]byte, error) { return nil, ErrState }
-
-// UnmarshalStore reads what MarshalBinary wrote, for the same network.
-func UnmarshalStore(n *Network, data []byte) (*Store, error) { return nil, ErrState }
+// Missing returns the periods whose updates are needed to follow the chain at now, at most 128 at once;
+// count 0 is none. The running period counts as soon as finality within it can be proven, so that the next
+// committee is known before it signs.
+func (s *Store) Missing(now time.Time) (start, count uint64) {
+	slot := s.network.Slot(now)
+	start, end := s.period, s.network.Period(slot)
+	if s.next != nil {
+		start++
+	}
+	epoch := s.network.Epoch(slot) - end*s.network.EpochsPerPeriod
+	if epoch >= min(4, s.network.EpochsPerPeriod/4) {
+		end++
+	}
+	if end <= start {
+		return start, 0
+	}
+	return start, min(end-start, maxUpdates)
+}
