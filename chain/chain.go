@@ -19,6 +19,8 @@ const (
 	MaxMsgs = 64
 	// MaxOutput is the greatest length of one Output's Data in bytes; longer is an error of that Output.
 	MaxOutput = 1 << 20
+	// MaxRequests is the greatest number of Requests that go out together.
+	MaxRequests = 128
 )
 
 // Trust says what must be true for a wrong answer to be served. Greater is better.

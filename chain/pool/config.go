@@ -66,7 +66,9 @@ type EndpointConfig struct {
 	// IdleAfter is how long after the last call the polling slows down to IdlePoll.
 	IdleAfter time.Duration // 5m
 	IdlePoll  time.Duration // 10 block intervals
-	Log       *slog.Logger  // discards
+	// Demotion is how long a backend is asked last whose answer to a Fetch was wrong.
+	Demotion time.Duration // 5m
+	Log      *slog.Logger  // discards
 
 	chance func() float64 // rand.Float64: the jitter of back-off and polling
 }
@@ -86,6 +88,9 @@ func (c EndpointConfig) withDefaults() EndpointConfig {
 	}
 	if c.IdlePoll <= 0 {
 		c.IdlePoll = 10 * c.BlockInterval
+	}
+	if c.Demotion <= 0 {
+		c.Demotion = 5 * time.Minute
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -279,9 +279,14 @@ func retryAfterOf(err error) time.Duration {
 
 // opened is called once each time that the circuit opens.
 func (e *Endpoint) opened(err error) {
+	e.broke()
+	e.cfg.Log.Warn("backend is out of use", slog.String("backend", e.cfg.Name), slog.String("operator", e.cfg.Operator), slog.Any("error", err))
+}
+
+// broke ends what goes on with a backend that is out of use.
+func (e *Endpoint) broke() {
 	e.unlink(nil)
 	e.nudge()
-	e.cfg.Log.Warn("backend is out of use", slog.String("backend", e.cfg.Name), slog.String("operator", e.cfg.Operator), slog.Any("error", err))
 }
 
 // nudge makes the background loop look again.

@@ -149,8 +149,9 @@ func (e *Endpoint) learn(head chain.Head, parent common.Hash) {
 	}
 }
 
-// touch notes that a look-up uses the backend; the first one after a pause ends the slow polling.
-func (e *Endpoint) touch() {
+// Touch notes that a look-up uses the backend; the first one after a pause ends the slow polling. All
+// methods that serve a look-up do so themselves, but not those that tell of blocks.
+func (e *Endpoint) Touch() {
 	now := time.Now()
 	if last := time.Unix(0, e.lastCall.Swap(now.UnixNano())); now.Sub(last) > e.cfg.IdleAfter {
 		e.nudge()

@@ -67,6 +67,13 @@ type health struct {
 	calls    uint64
 	errors   uint64
 	limits   uint64
+	fetches  uint64 // answers to Fetch
+	bytes    uint64 // of their results
+	turned   uint64 // of them, those that were not taken
+	wrong    uint64 // of those, the ones that did not prove what was asked for
+	inRow    int    // wrong or malformed ones since the last that was taken
+	demoted  time.Time
+	quiet    bool  // the circuit opened for such answers, of which the log tells once in a demotion
 	last     error // a *failure
 	chance   func() float64
 }
@@ -147,6 +154,55 @@ func (h *health) limit(after time.Duration, err error, now time.Time) {
 	}
 }
 
+// fetched counts an answer to a Fetch.
+func (h *health) fetched(bytes int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fetches++
+	h.bytes += uint64(bytes)
+}
+
+// upheld records that such an answer was taken.
+func (h *health) upheld() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.inRow = 0
+}
+
+// passed records that it was not, for a reason that is no lie.
+func (h *health) passed(err error, call bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.turned++
+	h.note(err, call)
+}
+
+// blame records that it does not prove what was asked for, or is malformed: the backend is asked last for
+// as long as that. first says that it was not so yet, opened that the circuit opened just now.
+func (h *health) blame(err error, wrong bool, demotion time.Duration, now time.Time) (first, opened bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note(err, true)
+	h.turned++
+	if wrong {
+		h.wrong++
+	}
+	first = !now.Before(h.demoted)
+	h.demoted = now.Add(demotion)
+	if h.inRow++; h.state == Closed && h.inRow >= failuresToOpen {
+		h.open(now, now)
+		h.quiet, opened = true, true
+	}
+	return first, opened
+}
+
+// demotion is for how long the backend is asked last; zero or less is not at all.
+func (h *health) demotion(now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.demoted.Sub(now)
+}
+
 // open starts or lengthens the back-off; began is when the probe that failed was started.
 func (h *health) open(now, began time.Time) {
 	h.state = Open
@@ -181,11 +237,16 @@ func (h *health) probed(ok bool, now, began time.Time) (opened, closed bool) {
 	defer h.mu.Unlock()
 	was := h.state
 	if ok {
-		h.state, h.failures, h.backoff, h.retryAt = Closed, 0, 0, time.Time{}
-		return false, was != Closed
+		closed = was != Closed && !h.quiet
+		h.state, h.failures, h.retryAt, h.quiet = Closed, 0, time.Time{}, false
+		if h.inRow < failuresToOpen { // a probe proves nothing about proofs
+			h.backoff = 0
+		}
+		return false, closed
 	}
 	h.open(now, began)
-	return was == Closed, false
+	opened, h.quiet = was == Closed || h.quiet, false
+	return opened, false
 }
 
 // postponed ends a probe that was answered with a wish for fewer requests: neither dead nor seen to be well.

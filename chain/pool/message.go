@@ -12,8 +12,8 @@ import (
 
 // Bounds of what a backend sends, besides EndpointConfig.MaxBody.
 const (
-	maxDepth    = 64                   // nesting of arrays and objects
-	maxElements = 2*chain.MaxMsgs + 64 // elements of a batch
+	maxDepth    = 64                                           // nesting of arrays and objects
+	maxElements = max(2*chain.MaxMsgs, chain.MaxRequests) + 64 // elements of a batch
 )
 
 // message is one JSON-RPC 2.0 message of a backend.

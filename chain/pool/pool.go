@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -127,64 +126,85 @@ func (p *Pool) young(head chain.Head) bool {
 
 // Call implements chain.Caller with trust chain.Single. Without call.At it is made at the newest block of
 // the backend that answers. Errors are chain.ErrLimit for a Call of the wrong size, else
-// chain.ErrStaleHead, chain.ErrTimeout or chain.ErrUnavailable, each with a *chain.BackendError for every
-// backend that was asked.
+// chain.ErrStaleHead, chain.ErrTimeout, chain.ErrUnavailable, or chain.ErrUnknownBlock when no backend has
+// the block, each with a *chain.BackendError for every backend that was asked.
 func (p *Pool) Call(ctx context.Context, call chain.Call) (chain.Result, error) {
 	if len(call.Msgs) == 0 || len(call.Msgs) > chain.MaxMsgs {
 		return chain.Result{}, fmt.Errorf("%w: %d messages in one call", chain.ErrLimit, len(call.Msgs))
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.cfg.Timeout)
-		defer cancel()
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := p.bounded(ctx)
 	defer cancel() // ends those that were overtaken
-	r := race{pool: p, call: call, left: p.ranked(), results: make(chan outcome, len(p.endpoints))}
+	r := race[chain.Result]{pool: p, ask: func(ctx context.Context, e *Endpoint) (chain.Result, error) {
+		return p.attempt(ctx, e, call)
+	}}
 	return r.run(ctx)
 }
 
+// bounded ends with ctx, and after Timeout when that has no deadline.
+func (p *Pool) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, p.cfg.Timeout)
+}
+
+// standing is what ranks an endpoint; less is better.
+type standing struct {
+	e     *Endpoint
+	class int // the worst of what speaks against it, as below
+	head  uint64
+	score time.Duration
+}
+
+// What speaks against an endpoint. Each counts more than all before it together.
+const (
+	isBusy    = 1 << iota // our own rate limit would hold a request up
+	isLagging             // behind the others
+	isDemoted             // an answer of it did not prove what was asked for
+	isBlocked             // out of use
+)
+
 // ranked lists the endpoints, best first, and the second of another operator than the first if possible.
 func (p *Pool) ranked() []*Endpoint {
-	type rank struct {
-		e       *Endpoint
-		blocked bool
-		head    uint64
-		lags    bool
-		busy    bool
-		score   time.Duration
-	}
 	now := time.Now()
-	ranks := make([]rank, len(p.endpoints))
-	var heads []uint64
+	ranks := make([]standing, len(p.endpoints))
+	heads := make([]uint64, 0, len(p.endpoints))
 	for i, e := range p.endpoints {
-		wait, broken := e.health.blocked(now)
 		head, _ := e.Head()
-		ranks[i] = rank{e: e, blocked: broken || wait > 0, head: head.Number, score: e.health.score(now),
-			busy: e.limiter.Tokens() < 1}
-		if !ranks[i].blocked {
+		ranks[i] = standing{e: e, head: head.Number, score: e.health.score(now)}
+		if e.limiter.Tokens() < 1 {
+			ranks[i].class |= isBusy
+		}
+		if e.health.demotion(now) > 0 {
+			ranks[i].class |= isDemoted
+		}
+		if wait, broken := e.health.blocked(now); broken || wait > 0 {
+			ranks[i].class |= isBlocked
+		} else {
 			heads = append(heads, head.Number)
 		}
 	}
 	best := level(heads)
 	for i := range ranks {
-		ranks[i].lags = ranks[i].head+lagBound < best
+		if ranks[i].head+lagBound < best {
+			ranks[i].class |= isLagging
+		}
 	}
-	slices.SortStableFunc(ranks, func(a, b rank) int {
-		return cmp.Or(order(a.blocked, b.blocked), order(a.lags, b.lags), order(a.busy, b.busy),
-			cmp.Compare(a.score, b.score))
+	slices.SortStableFunc(ranks, func(a, b standing) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.score, b.score))
 	})
+	// The other operator's may be behind or busy, but none that is known to be worse than that.
+	for i := 1; i < len(ranks); i++ {
+		if ranks[i].e.Operator() != ranks[0].e.Operator() && ranks[i].class < max(isDemoted, ranks[0].class+1) {
+			other := ranks[i]
+			copy(ranks[2:i+1], ranks[1:i])
+			ranks[1] = other
+			break
+		}
+	}
 	out := make([]*Endpoint, len(ranks))
 	for i := range ranks {
 		out[i] = ranks[i].e
-	}
-	for i := 1; i < len(out); i++ {
-		if out[i].Operator() != out[0].Operator() && !ranks[i].blocked {
-			other := out[i]
-			copy(out[2:i+1], out[1:i])
-			out[1] = other
-			break
-		}
 	}
 	return out
 }
@@ -201,94 +221,6 @@ func level(heads []uint64) uint64 {
 	default:
 		return heads[n-2]
 	}
-}
-
-// order puts false first.
-func order(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
-}
-
-// race is one Call on its way through the endpoints.
-type race struct {
-	pool    *Pool
-	call    chain.Call
-	left    []*Endpoint // not asked yet
-	results chan outcome
-	pending int
-	failed  []error
-}
-
-type outcome struct {
-	result chain.Result
-	err    error
-}
-
-func (r *race) run(ctx context.Context) (chain.Result, error) {
-	timer := time.NewTimer(hedgeMost)
-	defer timer.Stop()
-	r.start(ctx, timer)
-	for r.pending > 0 {
-		select {
-		case o := <-r.results:
-			r.pending--
-			if o.err == nil {
-				return o.result, nil
-			}
-			r.failed = append(r.failed, o.err)
-			r.start(ctx, timer)
-		case <-timer.C:
-			if r.pending < maxPending {
-				r.start(ctx, timer)
-			}
-		case <-ctx.Done():
-			r.failed = append(r.failed, &failure{kind: kindOf(ctx.Err()), text: fmt.Sprintf("%d backends have not answered", r.pending)})
-			return chain.Result{}, r.verdict()
-		}
-	}
-	return chain.Result{}, r.verdict()
-}
-
-// start asks the next endpoint, if there is one, and sets the timer for the one after.
-func (r *race) start(ctx context.Context, timer *time.Timer) {
-	if len(r.left) == 0 || ctx.Err() != nil {
-		return
-	}
-	e := r.left[0]
-	r.left = r.left[1:]
-	r.pending++
-	timer.Reset(hedgeAfter(e))
-	r.pool.begin(func() {
-		result, err := r.pool.attempt(ctx, e, r.call)
-		r.results <- outcome{result: result, err: err}
-	}, func() {
-		r.results <- outcome{err: e.named(&failure{kind: chain.ErrUnavailable, text: "closed"})}
-	})
-}
-
-// begin runs f on its own goroutine, or instead gives up at once when the Pool is closed.
-func (p *Pool) begin(f, giveUp func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		giveUp()
-		return
-	}
-	p.calls.Go(f)
-}
-
-func hedgeAfter(e *Endpoint) time.Duration {
-	_, p95 := e.health.times()
-	if p95 == 0 {
-		p95 = hedgeUnknown
-	}
-	return min(max(p95, hedgeLeast), hedgeMost)
 }
 
 // attempt makes the call at one endpoint. Some providers stand in front of several nodes, so a block that
@@ -316,6 +248,11 @@ func (p *Pool) pin(ctx context.Context, e *Endpoint, call chain.Call, maxAge tim
 	if call.At != nil {
 		return *call.At, nil
 	}
+	return p.newest(ctx, e, maxAge)
+}
+
+// newest is an endpoint's newest block, confirmed within maxAge, unless it is too old to be of use.
+func (p *Pool) newest(ctx context.Context, e *Endpoint, maxAge time.Duration) (chain.Head, error) {
 	head, err := e.Latest(ctx, maxAge)
 	if err != nil {
 		return chain.Head{}, err
@@ -333,39 +270,3 @@ func (p *Pool) pin(ctx context.Context, e *Endpoint, call chain.Call, maxAge tim
 	}
 	return head, nil
 }
-
-// verdict is the error of a Call that nobody answered.
-func (r *race) verdict() error {
-	kind := chain.ErrUnavailable
-	stale, late := 0, 0
-	for _, err := range r.failed {
-		switch {
-		case errors.Is(err, chain.ErrStaleHead):
-			stale++
-		case errors.Is(err, chain.ErrTimeout):
-			late++
-		}
-	}
-	if stale > 0 {
-		kind = chain.ErrStaleHead
-	} else if late > 0 {
-		kind = chain.ErrTimeout
-	}
-	return &verdict{kind: kind, each: r.failed}
-}
-
-// verdict is an error of a Call as a whole, with what each backend said.
-type verdict struct {
-	kind error
-	each []error
-}
-
-func (v *verdict) Error() string {
-	words := make([]string, len(v.each))
-	for i, err := range v.each {
-		words[i] = err.Error()
-	}
-	return v.kind.Error() + ": " + strings.Join(words, "; ")
-}
-
-func (v *verdict) Unwrap() []error { return append([]error{v.kind}, v.each...) }

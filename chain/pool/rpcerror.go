@@ -27,6 +27,9 @@ var (
 		"state is not available", "state is pruned", "missing state", "no state available", "historical state",
 		"block is out of range", "blockoutofrange", "pruned history", "world state unavailable", "block does not exist",
 		"hash is not currently canonical",
+		// Proofs are served for the newest blocks only, of which each client tells in words of its own.
+		"proof window", "distance to target block", "for the latest", "for the last", "for the most recent", "too old",
+		"too far", "older than", "archive",
 	}
 	wordsCost = []string{
 		"out of gas", "outofgas", "gas required exceeds", "exceeds block gas limit", "intrinsic gas", "gas limit",
@@ -56,8 +59,15 @@ func hasWord(text string, words []string) bool {
 	return false
 }
 
-// errRateLimited means that the backend, or our own limiter, wants fewer requests.
-var errRateLimited = errors.New("rate limited")
+// errRateLimited means that the backend, or our own limiter, wants fewer requests. To callers it is one
+// that cannot be reached.
+var errRateLimited error = rateLimited{}
+
+type rateLimited struct{}
+
+func (rateLimited) Error() string { return "rate limited" }
+
+func (rateLimited) Unwrap() error { return chain.ErrUnavailable }
 
 // outputOf turns the error of one eth_call into what it says about that call: an Output (a revert, or
 // a cost over the backend's limits), or an error of the backend.
@@ -85,6 +95,31 @@ func outputOf(err rpc.Error) (chain.Output, error) {
 		return chain.Output{Err: fmt.Errorf("%w: %s", chain.ErrLimit, cut(data))}, nil
 	}
 	return chain.Output{}, err
+}
+
+// refusalOf is the kind of an error that answers a request other than eth_call: the state is not there, or
+// costs too much, or the method is not served.
+func refusalOf(err rpc.Error) error {
+	text := strings.ToLower(err.Error())
+	switch code := err.ErrorCode(); {
+	case hasWord(text, wordsUnknownBlock), notFound(text):
+		return chain.ErrUnknownBlock
+	case code == codeNodeTimeout, code == codeTooLarge, hasWord(text, wordsCost):
+		return chain.ErrLimit
+	case isRate(code, text):
+		return errRateLimited
+	default:
+		return chain.ErrUnavailable
+	}
+}
+
+// notFound is how geth and erigon tell, with its number or hash between the words, that a block is not there.
+func notFound(text string) bool {
+	_, rest, is := strings.Cut(text, "block ")
+	if !is {
+		_, rest, is = strings.Cut(text, "header ")
+	}
+	return is && (strings.Contains(rest, "not found") || strings.Contains(rest, "not available"))
 }
 
 func isRate(code int, text string) bool {

@@ -1,13 +1,7 @@
 package pool
 
 import (
-	"context"
-	"errors"
 	"time"
-
-	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"dens/chain"
 )
@@ -28,6 +22,11 @@ type Status struct {
 	Errors     uint64
 	Limited    uint64        // answers that asked for fewer requests (HTTP 429 and the like)
 	LimitedFor time.Duration // until the next request may be sent; 0 is now
+	Fetches    uint64        // answers to Fetch
+	Bytes      uint64        // of them
+	Rejected   uint64        // of Fetches, those that were not taken for whatever reason
+	BadProofs  uint64        // of Rejected, those that did not prove what was asked for
+	Demoted    time.Duration // for how long it is asked last because of such answers; 0 is not
 	LastError  string        // safe to show; "" is none
 	Batches    Support
 	Subscribes Support
@@ -51,81 +50,10 @@ func (e *Endpoint) Status() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.State, s.Calls, s.Errors, s.Limited = h.state, h.calls, h.errors, h.limits
-	s.LimitedFor = max(h.limited.Sub(now), 0)
+	s.LimitedFor, s.Demoted = max(h.limited.Sub(now), 0), max(h.demoted.Sub(now), 0)
+	s.Fetches, s.Bytes, s.Rejected, s.BadProofs = h.fetches, h.bytes, h.turned, h.wrong
 	if h.last != nil {
 		s.LastError = h.last.Error()
 	}
 	return s
-}
-
-// Probe is what Endpoint.Probe found out.
-type Probe struct {
-	ChainID uint64
-	Head    chain.Head
-	Latency time.Duration // of one small request, after connecting
-	Archive bool          // state of block 1 was served
-	Proofs  bool          // eth_getProof was served at the head
-	Batches bool          // a JSON-RPC batch was served
-}
-
-// Probe connects, checks the chain id and finds out what the backend can do. It takes about five requests,
-// and is for people who look at a configuration. The error is a *chain.BackendError without secrets; the
-// Probe then holds what was found before.
-func (e *Endpoint) Probe(ctx context.Context) (Probe, error) {
-	var p Probe
-	err := e.fetch(ctx, forProbe)
-	e.mu.Lock()
-	p.ChainID, p.Head = e.chainID, e.ring.head
-	e.mu.Unlock()
-	if err != nil {
-		return p, e.named(err)
-	}
-	var balance string
-	start := time.Now()
-	if _, err := e.ask(ctx, &balance, "eth_getBalance", common.Address{}, p.Head.Number); err != nil {
-		return p, e.named(err)
-	}
-	p.Latency = time.Since(start)
-	if p.Archive, err = e.ask(ctx, &balance, "eth_getBalance", common.Address{}, min(1, p.Head.Number)); err != nil {
-		return p, e.named(err)
-	}
-	var proof struct {
-		AccountProof []string `json:"accountProof"`
-	}
-	if p.Proofs, err = e.ask(ctx, &proof, "eth_getProof", common.Address{}, []string{}, p.Head.Number); err != nil {
-		return p, e.named(err)
-	}
-	p.Proofs = p.Proofs && len(proof.AccountProof) > 0
-	p.Batches, err = e.probeBatch(ctx)
-	return p, e.named(err)
-}
-
-// ask sends one request; numbers become quantities. An error of the method is "no"; an error of the
-// backend is an error.
-func (e *Endpoint) ask(ctx context.Context, result any, method string, args ...any) (bool, error) {
-	for i, a := range args {
-		if n, ok := a.(uint64); ok {
-			args[i] = hexutil.EncodeUint64(n)
-		}
-	}
-	elem := []rpc.BatchElem{{Method: method, Args: args, Result: result}}
-	if err := e.send(ctx, elem, false, forProbe); err != nil {
-		return false, err
-	}
-	return elem[0].Error == nil, nil
-}
-
-func (e *Endpoint) probeBatch(ctx context.Context) (bool, error) {
-	var id, number string
-	elems := []rpc.BatchElem{{Method: "eth_chainId", Result: &id}, {Method: "eth_blockNumber", Result: &number}}
-	err := e.send(ctx, elems, true, forProbe)
-	switch {
-	case err == nil && elems[0].Error == nil && elems[1].Error == nil:
-		e.batches.set(Yes, time.Now())
-		return true, nil
-	case err == nil || errors.Is(err, errBatchRefused):
-		e.batches.set(No, time.Now())
-		return false, nil
-	}
-	return false, err
 }

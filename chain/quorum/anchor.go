@@ -66,12 +66,37 @@ func (q *Quorum) rest(d time.Duration) {
 	}
 }
 
+// Anchor returns the block that K operators name alike, with them as its vouchers. It costs no request
+// while the agreement is fresh. Errors are chain.ErrConflict, chain.ErrStaleHead, chain.ErrTimeout and
+// chain.ErrUnavailable.
+func (q *Quorum) Anchor(ctx context.Context) (chain.Anchor, error) {
+	if !q.begin() {
+		return chain.Anchor{}, fmt.Errorf("%w: closed", chain.ErrUnavailable)
+	}
+	defer q.running.Done()
+	a, err := q.anchor(ctx)
+	if err != nil {
+		return chain.Anchor{}, err
+	}
+	for _, b := range a.asked {
+		b.Touch() // nothing else tells those that a look-up needs their heads
+	}
+	return chain.Anchor{Head: a.head, Source: chain.AnchorQuorum, Vouchers: slices.Clone(a.vouchers)}, nil
+}
+
+// agreement is a block that K operators name alike.
+type agreement struct {
+	head     chain.Head
+	vouchers []string  // operators that did, sorted
+	asked    []Backend // that spoke for all operators that were heard
+}
+
 // anchor is the block that calls are pinned to.
-func (q *Quorum) anchor(ctx context.Context) (chain.Head, error) {
+func (q *Quorum) anchor(ctx context.Context) (agreement, error) {
 	q.mu.Lock()
-	head, at, cause := q.agreed, q.at, q.cause
+	a, at, cause := q.agreed, q.at, q.cause
 	q.mu.Unlock()
-	if at.IsZero() || cause != nil || time.Since(at) > q.cfg.Fresh || q.young(head) != nil {
+	if at.IsZero() || cause != nil || time.Since(at) > q.cfg.Fresh || q.young(a.head) != nil {
 		shared := q.flight.DoChan("agree", func() (any, error) {
 			ctx, cancel := context.WithTimeout(q.ctx, q.cfg.Timeout)
 			defer cancel()
@@ -80,14 +105,14 @@ func (q *Quorum) anchor(ctx context.Context) (chain.Head, error) {
 		select {
 		case r := <-shared:
 			if r.Err != nil {
-				return chain.Head{}, r.Err
+				return agreement{}, r.Err
 			}
-			head = r.Val.(chain.Head)
+			a = r.Val.(agreement)
 		case <-ctx.Done():
-			return chain.Head{}, fmt.Errorf("%w: no agreement on a block", chain.ErrTimeout)
+			return agreement{}, fmt.Errorf("%w: no agreement on a block", chain.ErrTimeout)
 		}
 	}
-	return head, q.young(head)
+	return a, q.young(a.head)
 }
 
 func (q *Quorum) young(head chain.Head) error {
@@ -99,10 +124,10 @@ func (q *Quorum) young(head chain.Head) error {
 
 // agree finds the newest block that K operators know alike: the K-th highest of the voters' heads, or a
 // few below it. ask allows requests for heads that are not known or old. What it finds is remembered.
-func (q *Quorum) agree(ctx context.Context, ask bool) (chain.Head, error) {
-	head, err := q.findAgreement(ctx, ask)
+func (q *Quorum) agree(ctx context.Context, ask bool) (agreement, error) {
+	a, err := q.findAgreement(ctx, ask)
 	if q.ctx.Err() != nil {
-		return head, err
+		return a, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -110,15 +135,15 @@ func (q *Quorum) agree(ctx context.Context, ask bool) (chain.Head, error) {
 		q.cfg.Log.Warn("backends are on different branches of the chain", "error", err)
 	}
 	if q.cause = err; err == nil {
-		q.agreed, q.at = head, time.Now()
+		q.agreed, q.at = a, time.Now()
 	}
-	return head, err
+	return a, err
 }
 
-func (q *Quorum) findAgreement(ctx context.Context, ask bool) (chain.Head, error) {
+func (q *Quorum) findAgreement(ctx context.Context, ask bool) (agreement, error) {
 	voters, heads, errs := q.heads(ctx, ask)
 	if len(voters) < q.cfg.K {
-		return chain.Head{}, tooFew("newest block", len(voters), q.cfg.K, errs)
+		return agreement{}, tooFew("newest block", len(voters), q.cfg.K, errs)
 	}
 	numbers := make([]uint64, len(heads))
 	for i, h := range heads {
@@ -128,13 +153,13 @@ func (q *Quorum) findAgreement(ctx context.Context, ask bool) (chain.Head, error
 	number := numbers[len(numbers)-q.cfg.K]
 	var err error
 	for range reorgDepth + 1 {
-		var head chain.Head
-		if head, err = q.agreeAt(ctx, voters, number); err == nil || !errors.Is(err, chain.ErrConflict) || number == 0 {
-			return head, err
+		var a agreement
+		if a, err = q.agreeAt(ctx, voters, number); err == nil || !errors.Is(err, chain.ErrConflict) || number == 0 {
+			return a, err
 		}
 		number--
 	}
-	return chain.Head{}, err
+	return agreement{}, err
 }
 
 // heads collects the newest blocks of the first 2K-1 operators that have one to tell; the others are
@@ -168,12 +193,12 @@ func (q *Quorum) head(ctx context.Context, v voter, ask bool) (chain.Head, error
 }
 
 // agreeAt asks voters for their block of one number and wants K to name the same.
-func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (chain.Head, error) {
+func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (agreement, error) {
 	type block struct {
 		hash common.Hash
 		time int64 // a block's hash covers its time, but not every backend that names the one need tell the other
 	}
-	count, answered := map[block]int{}, 0
+	named, answered := map[block]*agreement{}, 0
 	var errs []error
 	outcomes := each(ctx, voters, q.cfg.K, func(v voter) (chain.Head, error) { return v.BlockAt(ctx, number) })
 	for i, o := range outcomes {
@@ -183,15 +208,25 @@ func (q *Quorum) agreeAt(ctx context.Context, voters []voter, number uint64) (ch
 		}
 		answered++
 		same := block{o.head.Hash, o.head.Time.Unix()}
-		if count[same]++; count[same] == q.cfg.K {
-			return o.head, nil
+		if named[same] == nil {
+			named[same] = &agreement{head: o.head}
 		}
+		named[same].vouchers = append(named[same].vouchers, voters[i].Name())
 		errs = append(errs, &chain.BackendError{Backend: voters[i].Name(), Err: fmt.Errorf("has block %s", o.head.Hash.TerminalString())})
 	}
-	if len(count) > 1 {
-		return chain.Head{}, fmt.Errorf("%w about block %d: %w", chain.ErrConflict, number, sayings(errs))
+	for _, a := range named { // at most one: more than half of the voters are needed
+		if len(a.vouchers) >= q.cfg.K {
+			slices.Sort(a.vouchers)
+			for _, v := range voters {
+				a.asked = append(a.asked, v.Backend)
+			}
+			return *a, nil
+		}
 	}
-	return chain.Head{}, tooFew(fmt.Sprintf("block %d", number), answered, q.cfg.K, errs)
+	if len(named) > 1 {
+		return agreement{}, fmt.Errorf("%w about block %d: %w", chain.ErrConflict, number, sayings(errs))
+	}
+	return agreement{}, tooFew(fmt.Sprintf("block %d", number), answered, q.cfg.K, errs)
 }
 
 type headOutcome struct {

@@ -34,7 +34,10 @@ func (o *operator) best(without []Backend) Backend {
 		if slices.Contains(without, e) {
 			continue
 		}
-		if best == nil || cmp.Or(falseFirst(!e.Usable(), !best.Usable()), compareLatency(e, best)) < 0 {
+		switch {
+		case best == nil, e.Usable() && !best.Usable():
+			best = e
+		case e.Usable() == best.Usable() && compareLatency(e, best) < 0:
 			best = e
 		}
 	}
@@ -70,16 +73,25 @@ func (q *Quorum) ranked() []voter {
 	if slices.Sort(heads); len(heads) >= q.cfg.K {
 		newest = heads[len(heads)-q.cfg.K]
 	}
-	lags := func(v voter) bool {
-		head, _ := v.Head()
-		return head.Number+lagBound < newest
+	const ( // what speaks against a voter, each more than all before it together
+		isLagging = 1 << iota
+		isDemoted
+		isUnusable
+	)
+	class := make(map[*operator]int, len(voters))
+	for _, v := range voters {
+		if head, _ := v.Head(); head.Number+lagBound < newest {
+			class[v.operator] |= isLagging
+		}
+		if v.demoted() {
+			class[v.operator] |= isDemoted
+		}
+		if !v.Usable() {
+			class[v.operator] |= isUnusable
+		}
 	}
 	slices.SortStableFunc(voters, func(a, b voter) int {
-		return cmp.Or(
-			falseFirst(!a.Usable(), !b.Usable()),
-			falseFirst(a.demoted(), b.demoted()),
-			falseFirst(lags(a), lags(b)),
-			compareLatency(a, b))
+		return cmp.Or(cmp.Compare(class[a.operator], class[b.operator]), compareLatency(a, b))
 	})
 	return voters
 }
@@ -88,15 +100,4 @@ func compareLatency(a, b Backend) int {
 	x, _ := a.Latency()
 	y, _ := b.Latency()
 	return cmp.Compare(x, y)
-}
-
-func falseFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type Backend interface {
 	BlockAt(ctx context.Context, number uint64) (chain.Head, error)
 	// CallAt executes msgs at head in one request.
 	CallAt(ctx context.Context, msgs []chain.Msg, head chain.Head) ([]chain.Output, error)
+	// Touch notes that a look-up needs the backend's heads: one that nobody needs may be followed slowly.
+	Touch()
 	// Watch has each new head send to c without waiting, until Unwatch.
 	Watch(c chan<- struct{})
 	Unwatch(c chan<- struct{})
@@ -86,7 +89,7 @@ type Quorum struct {
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	agreed chain.Head
+	agreed agreement
 	at     time.Time // when agreed was found or confirmed
 	cause  error     // why there is no agreement now; nil when there is
 }
@@ -141,10 +144,11 @@ func (q *Quorum) Call(ctx context.Context, call chain.Call) (chain.Result, error
 	if call.At != nil {
 		head = *call.At
 	} else {
-		var err error
-		if head, err = q.anchor(ctx); err != nil {
+		agreed, err := q.anchor(ctx)
+		if err != nil {
 			return chain.Result{}, err
 		}
+		head = agreed.head
 	}
 	b := newBallot(q, call.Msgs, head)
 	result, err := b.run(ctx)
@@ -157,16 +161,17 @@ func (q *Quorum) Call(ctx context.Context, call chain.Call) (chain.Result, error
 
 // Status is a snapshot of a Quorum.
 type Status struct {
-	Head    chain.Head // the agreed block
-	Age     time.Duration
-	Reason  string   // why there is no agreement; "" when there is
-	Demoted []string // operators that are asked last
+	Head     chain.Head // the agreed block
+	Vouchers []string   // operators that named it
+	Age      time.Duration
+	Reason   string   // why there is no agreement; "" when there is
+	Demoted  []string // operators that are asked last
 }
 
 // Status returns a snapshot. It asks nobody.
 func (q *Quorum) Status() Status {
 	q.mu.Lock()
-	s := Status{Head: q.agreed}
+	s := Status{Head: q.agreed.head, Vouchers: slices.Clone(q.agreed.vouchers)}
 	if !q.at.IsZero() {
 		s.Age = time.Since(q.at)
 	}
@@ -186,7 +191,7 @@ func (q *Quorum) Status() Status {
 // operators are usable.
 func (q *Quorum) Ready() bool {
 	q.mu.Lock()
-	head, known := q.agreed, !q.at.IsZero() && q.cause == nil
+	head, known := q.agreed.head, !q.at.IsZero() && q.cause == nil
 	q.mu.Unlock()
 	usable := 0
 	for _, o := range q.operators {

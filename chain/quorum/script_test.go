@@ -32,6 +32,7 @@ type backend struct {
 	hang    bool  // when asked for heads and blocks
 	calls   int
 	asked   int // requests for heads and blocks
+	touched int
 	watch   []chan<- struct{}
 }
 
@@ -121,6 +122,12 @@ func (b *backend) CallAt(ctx context.Context, msgs []chain.Msg, head chain.Head)
 		outputs[i] = out
 	}
 	return outputs, nil
+}
+
+func (b *backend) Touch() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.touched++
 }
 
 func (b *backend) Watch(c chan<- struct{}) {

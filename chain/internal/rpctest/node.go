@@ -5,8 +5,8 @@ package rpctest
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/gorilla/websocket"
 
@@ -47,11 +46,21 @@ type Node struct {
 	heads     int
 	conns     map[*websocket.Conn]*sync.Mutex
 	address   string
+	window    uint64 // of how many of the newest blocks proofs are served
+	handlers  map[string]func(params []json.RawMessage) Answer
+}
+
+// Answer is what a method answers: Result, or an error object if Code is not 0.
+type Answer struct {
+	Result any
+	Code   int
+	Error  string
 }
 
 // New starts a node of chain 1 whose head is block 100.
 func New() *Node {
-	n := &Node{chainID: 1, conns: make(map[*websocket.Conn]*sync.Mutex)}
+	n := &Node{chainID: 1, window: math.MaxUint64, conns: make(map[*websocket.Conn]*sync.Mutex),
+		handlers: make(map[string]func([]json.RawMessage) Answer)}
 	n.call = func(_ common.Address, data []byte) Reply { return Reply{Data: append([]byte("echo:"), data...)} }
 	now := time.Now().Truncate(time.Second)
 	for i := range uint64(101) {
@@ -111,6 +120,18 @@ func (n *Node) RefuseBatches(refuse bool) { n.locked(func() { n.noBatch = refuse
 // SetCall changes what all contracts do.
 func (n *Node) SetCall(f func(to common.Address, data []byte) Reply) { n.locked(func() { n.call = f }) }
 
+// SetWindow makes the node serve proofs of its newest blocks only; 0 is of none.
+func (n *Node) SetWindow(blocks uint64) { n.locked(func() { n.window = blocks }) }
+
+// Handle puts f in the place of a method, or takes it away again when f is nil. f must not use the node.
+func (n *Node) Handle(method string, f func(params []json.RawMessage) Answer) {
+	n.locked(func() {
+		if n.handlers[method] = f; f == nil {
+			delete(n.handlers, method)
+		}
+	})
+}
+
 // Intercept puts a handler in the place of the node's HTTP side; nil takes it away. The request's body
 // can be read.
 func (n *Node) Intercept(f http.HandlerFunc) { n.locked(func() { n.intercept = f }) }
@@ -158,28 +179,6 @@ func (n *Node) locked(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f()
-}
-
-// block is called with mu held.
-func (n *Node) block(number uint64) any {
-	if number >= uint64(len(n.blocks)) {
-		return nil
-	}
-	b := n.blocks[number]
-	parent := common.Hash{}
-	if number > 0 {
-		parent = n.blocks[number-1].Hash
-	}
-	return map[string]any{
-		"number": hexutil.EncodeUint64(number), "hash": b.Hash, "parentHash": parent,
-		"timestamp": hexutil.EncodeUint64(uint64(b.Time.Unix())), "extraData": "0x", "transactions": []string{},
-	}
-}
-
-type request struct {
-	ID     json.RawMessage   `json:"id"`
-	Method string            `json:"method"`
-	Params []json.RawMessage `json:"params"`
 }
 
 // ServeHTTP implements http.Handler.
@@ -242,76 +241,6 @@ func encode(v any) []byte {
 		panic(err)
 	}
 	return b
-}
-
-// answer is called with mu held.
-func (n *Node) answer(q request) any {
-	out := map[string]any{"jsonrpc": "2.0", "id": q.ID}
-	fail := func(code int, message string, data any) any {
-		e := map[string]any{"code": code, "message": message}
-		if data != nil {
-			e["data"] = data
-		}
-		out["error"] = e
-		return out
-	}
-	switch q.Method {
-	case "eth_chainId":
-		out["result"] = hexutil.EncodeUint64(n.chainID)
-	case "eth_blockNumber":
-		out["result"] = hexutil.EncodeUint64(uint64(len(n.blocks) - 1))
-	case "eth_getBalance":
-		out["result"] = "0x0"
-	case "eth_getProof":
-		out["result"] = map[string]any{"accountProof": []string{"0x00"}}
-	case "eth_subscribe":
-		out["result"] = "0x1"
-	case "eth_unsubscribe":
-		out["result"] = true
-	case "eth_getBlockByNumber":
-		var which string
-		_ = json.Unmarshal(q.Params[0], &which)
-		number := uint64(len(n.blocks) - 1)
-		if which == "latest" {
-			n.heads++
-		} else if parsed, err := hexutil.DecodeUint64(which); err == nil {
-			number = parsed
-		}
-		out["result"] = n.block(number)
-	case "eth_call":
-		n.calls++
-		return n.answerCall(q, out, fail)
-	default:
-		return fail(-32601, fmt.Sprintf("the method %s does not exist", q.Method), nil)
-	}
-	return out
-}
-
-func (n *Node) answerCall(q request, out map[string]any, fail func(int, string, any) any) any {
-	var msg struct {
-		To   common.Address `json:"to"`
-		Data hexutil.Bytes  `json:"data"`
-	}
-	var at struct {
-		Hash      common.Hash `json:"blockHash"`
-		Canonical *bool       `json:"requireCanonical"`
-	}
-	if len(q.Params) != 2 || json.Unmarshal(q.Params[0], &msg) != nil || json.Unmarshal(q.Params[1], &at) != nil || at.Canonical == nil || *at.Canonical {
-		return fail(-32602, "invalid params", nil)
-	}
-	known := false
-	for _, b := range n.blocks {
-		known = known || b.Hash == at.Hash
-	}
-	if !known {
-		return fail(-32000, "header for hash not found", nil)
-	}
-	r := n.call(msg.To, msg.Data)
-	if r.Code != 0 || r.Error != "" {
-		return fail(r.Code, r.Error, r.Extra)
-	}
-	out["result"] = hexutil.Encode(r.Data)
-	return out
 }
 
 func (n *Node) serveWS(w http.ResponseWriter, r *http.Request) {
