@@ -1,6 +1,6 @@
 // Package demo is a world of its own for dens to answer from, without a network: an Ethereum node in
-// the process with ENS-compatible contracts and sample names, a CCIP-Read gateway, and a DNS server that
-// stands for the rest of the internet.
+// the process with ENS-compatible contracts and sample names, a beacon chain that signs its blocks, a
+// CCIP-Read gateway, and a DNS server that stands for the rest of the internet.
 //
 // The contracts below contracts/ are the project's own; artifacts.json holds them compiled. Nothing here
 // is meant for a chain that matters: the keys are derived from fixed words.
@@ -19,6 +19,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"dens/internal/demo/consensus"
 )
 
 // closeTimeout bounds the wait for DNS answers under way when a Chain is closed.
@@ -30,6 +32,9 @@ type Config struct {
 	ChainID uint64        // 0: 1337
 	Port    int           // of JSON-RPC by HTTP and WebSocket on 127.0.0.1; 0: any free one
 	Period  time.Duration // a block is made this often; 0: 4 s; negative: only by Mine and Apply
+	// Beacon is the configuration of the beacon chain. Head is set; with a Period it makes a block for each
+	// slot of 1 s, otherwise by Advance only unless it says Auto.
+	Beacon consensus.Config
 }
 
 func (c Config) withDefaults() Config {
@@ -57,6 +62,8 @@ type Chain struct {
 	Garbage           map[Garbage]common.Address
 	GatewayURL        string // of the CCIP-Read gateway: a template with {sender} and {data}
 	DNS               string // host:port of the DNS server for upstream names, UDP and TCP
+	// Beacon signs the node's blocks. Its URL, Checkpoint and NetworkConfig are what a configuration needs.
+	Beacon *consensus.Chain
 
 	key      *ecdsa.PrivateKey
 	mu       sync.Mutex // serialises Apply
@@ -108,8 +115,26 @@ func (c *Chain) start(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	return c.Apply(ctx, append(txs, names...)...)
+	if err := c.Apply(ctx, append(txs, names...)...); err != nil {
+		return err
+	}
+	return c.startBeacon(ctx, config)
 }
+
+// startBeacon starts the beacon chain, all of whose blocks know the names.
+func (c *Chain) startBeacon(ctx context.Context, config Config) error {
+	beacon := config.Beacon
+	beacon.Head = c.Head
+	beacon.Auto = beacon.Auto || config.Period > 0
+	var err error
+	c.Beacon, err = consensus.Start(ctx, beacon)
+	return err
+}
+
+// Advance returns when the beacon chain's head holds the node's newest block: at once when the slot before
+// the one of now is free, else after the rest of a slot. To be called after Mine and Apply, when answers are
+// proven by the beacon chain.
+func (c *Chain) Advance(ctx context.Context) error { return c.Beacon.Follow(ctx) }
 
 // contracts are the transactions that deploy all contracts on a new chain. Their addresses are set at
 // once, since they follow from the order.
@@ -149,6 +174,9 @@ func (c *Chain) Close() error {
 		defer cancel()
 		failed = errors.Join(failed, c.upstream.close(ctx))
 		c.upstream = nil
+	}
+	if c.Beacon != nil {
+		failed = errors.Join(failed, c.Beacon.Close())
 	}
 	if c.Node != nil {
 		failed = errors.Join(failed, c.Node.Close())

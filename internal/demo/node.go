@@ -61,9 +61,9 @@ type Node struct {
 	client *rpc.Client
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+	chain  *core.BlockChain
 
 	mu     sync.Mutex // guards what follows, and keeps blocks from being made two at a time
-	chain  *core.BlockChain
 	beacon *catalyst.SimulatedBeacon
 	closed bool
 }
@@ -189,6 +189,9 @@ func (n *Node) Mine() (common.Hash, error) {
 	}
 	return hash, nil
 }
+
+// Head is the header of the newest block. It must not be changed.
+func (n *Node) Head() *types.Header { return n.chain.CurrentBlock() }
 
 // ChainID is the chain's EIP-155 id.
 func (n *Node) ChainID() uint64 { return n.config.ChainID }

@@ -98,7 +98,7 @@ func Start(ctx context.Context, config Config) (*Chain, error) {
 		c.done.Go(func() {
 			for c.run.Err() == nil {
 				if _, err := c.Advance(); err != nil {
-					_ = c.wait(c.Now() + 1) // ends by Close, or another try follows
+					_ = c.wait(c.run, c.Now()+1) // ends by Close, or another try follows
 				}
 			}
 		})
@@ -155,12 +155,26 @@ func (c *Chain) past() error {
 // Advance makes a block for the newest block of the execution node, in the newest slot that is over, and
 // has it signed in the slot of now. When that slot has a block it waits for the next one to be over: a
 // signature is never of the future. It returns the block's slot when the block is served.
-func (c *Chain) Advance() (slot uint64, err error) {
+func (c *Chain) Advance() (slot uint64, err error) { return c.advance(c.run) }
+
+// Follow returns when the head holds the newest block of the execution node, and makes a block if it must.
+func (c *Chain) Follow(ctx context.Context) error {
+	newest := c.config.Head()
+	if newest != nil && newest.Hash() == c.Head().Hash {
+		return nil
+	}
+	_, err := c.advance(ctx)
+	return err
+}
+
+func (c *Chain) advance(ctx context.Context) (slot uint64, err error) {
 	c.mu.Lock()
 	before := c.begun
 	c.mu.Unlock()
 	select {
 	case <-c.turn:
+	case <-ctx.Done():
+		return 0, c.ended(ctx)
 	case <-c.run.Done():
 		return 0, errClosed
 	}
@@ -171,7 +185,7 @@ func (c *Chain) Advance() (slot uint64, err error) {
 	if made {
 		return head, nil // another's block, for an execution block that was asked for after the call
 	}
-	if err := c.wait(head + 2); err != nil {
+	if err := c.wait(ctx, head+2); err != nil {
 		return 0, err
 	}
 	slot = c.Now() - 1
@@ -179,10 +193,10 @@ func (c *Chain) Advance() (slot uint64, err error) {
 }
 
 // wait waits for the start of a slot.
-func (c *Chain) wait(slot uint64) error {
+func (c *Chain) wait(ctx context.Context, slot uint64) error {
 	for {
-		if c.run.Err() != nil {
-			return errClosed
+		if c.run.Err() != nil || ctx.Err() != nil {
+			return c.ended(ctx)
 		}
 		left := time.Until(c.SlotStart(slot))
 		if left <= 0 {
@@ -190,9 +204,18 @@ func (c *Chain) wait(slot uint64) error {
 		}
 		select {
 		case <-c.run.Done():
+		case <-ctx.Done():
 		case <-time.After(min(left, pollTime)):
 		}
 	}
+}
+
+// ended is why a wait ended early.
+func (c *Chain) ended(ctx context.Context) error {
+	if c.run.Err() != nil {
+		return errClosed
+	}
+	return ctx.Err()
 }
 
 // add makes a block in a slot after the head's, has it signed in the next one and serves it.
