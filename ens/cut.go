@@ -109,7 +109,7 @@ func (r *reading) readCut(ctx context.Context, v *view, i int, own bool) (*names
 	if err := r.addCut(cut, v, i, typeNS, own); err != nil {
 		return nil, err
 	}
-	r.gateways = union(r.gateways, v.gateways)
+	r.use(v.gateways, v.signature)
 	if len(cut.RRsets) == 0 && len(cut.Texts) == 0 {
 		return nil, nil
 	}
@@ -142,15 +142,12 @@ func (r *reading) addCut(cut *names.Cut, v *view, i int, rrtype uint16, own bool
 
 // fetchDS looks the DS of a cut up as if it had been asked for, at the same block.
 func (r *reading) fetchDS(ctx context.Context, cut *names.Cut, i int) error {
-	l := &lookup{
-		System: r.System, name: r.name.ancestor(i), rrtype: typeDS,
-		head: r.head, trust: r.trust, backends: r.backends, gateways: r.gateways,
-	}
+	l := &lookup{System: r.System, name: r.name.ancestor(i), rrtype: typeDS, evidence: r.evidence}
 	found, err := l.run(ctx)
 	if err != nil {
 		return err
 	}
-	r.trust, r.backends, r.gateways = l.trust, l.backends, l.gateways
+	r.evidence = l.evidence
 	for _, set := range found.RRsets {
 		if set.Type == typeDS && set.Owner == cut.Owner {
 			cut.RRsets = append(cut.RRsets, set)

@@ -26,6 +26,7 @@ func (l *lookup) registry(ctx context.Context) (*finding, error) {
 	}
 	d := &direct{lookup: l, resolvers: make([]common.Address, all), asked: make(map[target][]chain.Output)}
 	for i := first; i < all; i++ {
+		l.use(outputs[i-first].Gateways, outputs[i-first].Signature)
 		if d.resolvers[i], err = readAddress(outputs[i-first]); err != nil {
 			return nil, fmt.Errorf("resolver of %s: %w", l.name.owner(i), err)
 		}
@@ -206,6 +207,9 @@ func (d *direct) extended(ctx context.Context, addr common.Address) (bool, error
 	if err := d.fetch(ctx, probe); err != nil {
 		return false, err
 	}
+	for _, out := range d.asked[probe] {
+		d.use(out.Gateways, out.Signature)
+	}
 	return isExtended(d.asked[probe])
 }
 
@@ -225,12 +229,12 @@ func isExtended(outputs []chain.Output) (bool, error) {
 
 func directView(outputs []chain.Output, items []item, extended bool) *view {
 	results := make([]result, len(items))
-	var gateways []string
+	var by origin
 	for i, out := range outputs {
 		results[i] = directResult(out, extended)
-		gateways = union(gateways, out.Gateways)
+		by.add(out)
 	}
-	return newView(items, results, gateways)
+	return newView(items, results, by)
 }
 
 func directResult(out chain.Output, extended bool) result {

@@ -90,11 +90,7 @@ type lookup struct {
 	rrtype   uint16
 	wantCuts bool // zone cuts too (names.Delegator)
 	eager    bool // and DS together with NS
-
-	head     *chain.Head // of the first Call; all others are pinned to it
-	trust    chain.Trust
-	backends []string
-	gateways []string // of the views that were used
+	evidence
 }
 
 // run does the whole of it.
@@ -119,12 +115,7 @@ func (l *lookup) call(ctx context.Context, msgs []chain.Msg) ([]chain.Output, er
 	if len(r.Outputs) != len(msgs) {
 		return nil, fmt.Errorf("%w: %d outputs for %d messages", chain.ErrMalformed, len(r.Outputs), len(msgs))
 	}
-	if l.head == nil {
-		l.head, l.trust = &r.Head, r.Trust
-	}
-	l.trust = min(l.trust, r.Trust) // a chain is as strong as its weakest link
-	l.backends = union(l.backends, r.Backends)
-	return r.Outputs, nil
+	return r.Outputs, l.add(&r)
 }
 
 // callAll makes as many Calls as chain.MaxMsgs asks for.

@@ -28,10 +28,7 @@ func (l *lookup) records(ctx context.Context, f *finding) (names.Records, error)
 		return names.Records{}, err
 	}
 	r.Tags = r.tags()
-	r.Source = names.Source{
-		Chain: l.deployment.Chain, Head: *l.head, Trust: l.trust,
-		Resolver: r.Source.Resolver, Backends: l.backends, Gateways: l.gateways,
-	}
+	r.Source = l.source(l.deployment.Chain, r.Source.Resolver)
 	return r.Records, nil
 }
 
@@ -55,7 +52,7 @@ func (r *reading) look(ctx context.Context, c int) (*view, error) {
 	case v.state == stateSilent && c == r.at:
 		return nil, malformed("resolver %v has nothing to say to any question", r.resolver)
 	case v.state == stateAnswered:
-		r.gateways = union(r.gateways, v.gateways)
+		r.use(v.gateways, v.signature)
 		return v, v.broken()
 	}
 	return nil, nil
@@ -100,7 +97,9 @@ func (r *reading) read(ctx context.Context) error {
 			return r.profile(v)
 		}
 	}
-	r.wildcards.drop(r.name.node(r.at))
+	if !r.name.star { // of which nothing was learned
+		r.wildcards.drop(r.name.node(r.at))
+	}
 	if r.at >= r.name.depth {
 		return nil // the zone's own resolver answers for nothing below the zone
 	}
@@ -141,6 +140,7 @@ func (r *reading) owned(i int) (bool, error) {
 	if i -= r.name.first(); i < 0 || i >= len(r.owners) {
 		return false, nil
 	}
+	r.use(r.owners[i].Gateways, r.owners[i].Signature)
 	owner, err := readAddress(r.owners[i])
 	return owner != (common.Address{}), err
 }

@@ -21,86 +21,21 @@ const (
 	typeWallet = 262
 )
 
-// typeName returns the mnemonic that a dns.<TYPE> key has: that of the IANA registry, or RFC 3597's.
+// mnemonics are those of the IANA registry, for the types that people keep; it is never changed.
+var mnemonics = map[uint16]string{
+	typeA: "A", typeNS: "NS", typeCNAME: "CNAME", 12: "PTR", 13: "HINFO", 15: "MX", typeTXT: "TXT", 17: "RP",
+	18: "AFSDB", typeAAAA: "AAAA", 29: "LOC", 33: "SRV", 35: "NAPTR", 36: "KX", 37: "CERT", typeDNAME: "DNAME",
+	42: "APL", typeDS: "DS", 44: "SSHFP", 45: "IPSECKEY", 49: "DHCID", 52: "TLSA", 53: "SMIMEA", 55: "HIP",
+	59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY", 62: "CSYNC", 63: "ZONEMD", 64: "SVCB", typeHTTPS: "HTTPS",
+	99: "SPF", 108: "EUI48", 109: "EUI64", 256: "URI", 257: "CAA", typeWallet: "WALLET",
+}
+
+// typeName returns the mnemonic that a dns.<TYPE> key has, or RFC 3597's.
 func typeName(t uint16) string {
-	switch t {
-	case typeA:
-		return "A"
-	case typeNS:
-		return "NS"
-	case typeCNAME:
-		return "CNAME"
-	case 12:
-		return "PTR"
-	case 13:
-		return "HINFO"
-	case 15:
-		return "MX"
-	case typeTXT:
-		return "TXT"
-	case 17:
-		return "RP"
-	case 18:
-		return "AFSDB"
-	case typeAAAA:
-		return "AAAA"
-	case 29:
-		return "LOC"
-	case 33:
-		return "SRV"
-	case 35:
-		return "NAPTR"
-	case 36:
-		return "KX"
-	case 37:
-		return "CERT"
-	case typeDNAME:
-		return "DNAME"
-	case 42:
-		return "APL"
-	case typeDS:
-		return "DS"
-	case 44:
-		return "SSHFP"
-	case 45:
-		return "IPSECKEY"
-	case 49:
-		return "DHCID"
-	case 52:
-		return "TLSA"
-	case 53:
-		return "SMIMEA"
-	case 55:
-		return "HIP"
-	case 59:
-		return "CDS"
-	case 60:
-		return "CDNSKEY"
-	case 61:
-		return "OPENPGPKEY"
-	case 62:
-		return "CSYNC"
-	case 63:
-		return "ZONEMD"
-	case 64:
-		return "SVCB"
-	case typeHTTPS:
-		return "HTTPS"
-	case 99:
-		return "SPF"
-	case 108:
-		return "EUI48"
-	case 109:
-		return "EUI64"
-	case 256:
-		return "URI"
-	case 257:
-		return "CAA"
-	case typeWallet:
-		return "WALLET"
-	default:
-		return "TYPE" + strconv.Itoa(int(t))
+	if name, ok := mnemonics[t]; ok {
+		return name
 	}
+	return "TYPE" + strconv.Itoa(int(t))
 }
 
 // isSynthetic says whether the zone makes the type itself, so that no text record is asked for it.

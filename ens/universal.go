@@ -202,6 +202,7 @@ func (l *lookup) found(out chain.Output, from int) (common.Address, int, error) 
 	if out.Reverted {
 		return common.Address{}, 0, malformed("the UniversalResolver finds no resolver and reverts")
 	}
+	l.use(out.Gateways, out.Signature)
 	resolver, err := addressAt(out.Data, 0)
 	if err != nil {
 		return common.Address{}, 0, fmt.Errorf("finding the resolver: %w", err)
@@ -225,22 +226,10 @@ func universalView(out chain.Output, items []item) *view {
 	if out.Err != nil {
 		return failedView(out.Err)
 	}
+	var by origin
+	by.add(out)
 	if out.Reverted {
-		switch selector(out.Data) {
-		case errorResolverNotFound, errorNoWildcard:
-			return &view{state: stateNone}
-		case errorResolverNotContract:
-			return &view{state: stateUnsupported}
-		}
-		switch r := revertResult(out.Data); r.state {
-		case stateFailed:
-			return failedView(r.err)
-		case stateUnsupported:
-			return &view{state: stateAnswered, gateways: out.Gateways}
-		default:
-			v := &view{gateways: out.Gateways, doubt: r.doubt}
-			return v.none(stateReverted)
-		}
+		return revertedView(out.Data, by)
 	}
 	inner, err := bytesAt(out.Data, 0, 0, chain.MaxOutput)
 	if err != nil {
@@ -257,10 +246,31 @@ func universalView(out chain.Output, items []item) *view {
 			results[i].doubt = true // before a gateway was asked, or over what it said?
 		}
 	}
-	v := newView(items, results, out.Gateways)
+	v := newView(items, results, by)
 	v.resolver, err = addressAt(out.Data, wordSize)
 	if err != nil {
 		return failedView(err)
 	}
 	return v
+}
+
+// revertedView reads the data with which the UniversalResolver's resolve reverts.
+func revertedView(data []byte, by origin) *view {
+	v := &view{origin: by}
+	switch selector(data) {
+	case errorResolverNotFound, errorNoWildcard:
+		return v.none(stateNone)
+	case errorResolverNotContract:
+		return v.none(stateUnsupported)
+	}
+	switch r := revertResult(data); r.state {
+	case stateFailed:
+		return failedView(r.err)
+	case stateUnsupported:
+		v.state = stateAnswered
+		return v
+	default:
+		v.doubt = r.doubt
+		return v.none(stateReverted)
+	}
 }

@@ -41,19 +41,31 @@ var errRefused = fmt.Errorf("%w: the contract refused what the gateway said", ch
 
 // view is what the contracts hold under one name, as far as it was asked for.
 type view struct {
-	state    state
-	err      error // when failed
-	results  map[key]result
-	gateways []string
+	state   state
+	err     error // when failed
+	results map[key]result
+	origin
 	doubt    bool           // of one of the results
 	resolver common.Address // that the UniversalResolver says it asked; zero when it does not say
+}
+
+// origin says which gateways' data is in outputs, and whether a signature over some of it was checked.
+type origin struct {
+	gateways  []string
+	signature bool
+}
+
+func (o *origin) add(out chain.Output) {
+	if len(out.Gateways) > 0 {
+		o.gateways, o.signature = union(o.gateways, out.Gateways), o.signature || out.Signature
+	}
 }
 
 // newView puts the results of items together. It is one of stateAnswered when the resolver had something
 // to say about at least one item, be it that it does not support the profile, and else one of
 // stateReverted or stateSilent.
-func newView(items []item, results []result, gateways []string) *view {
-	v := &view{state: stateAnswered, results: make(map[key]result, len(items)), gateways: gateways}
+func newView(items []item, results []result, by origin) *view {
+	v := &view{state: stateAnswered, results: make(map[key]result, len(items)), origin: by}
 	reverted, silent := 0, 0
 	for i, it := range items {
 		v.results[it.key] = results[i]
