@@ -1,0 +1,154 @@
+package beacon
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dens/chain/light"
+)
+
+// Bounds of what an endpoint may send, in bytes. A header with its branches is some 4 KiB of JSON, a
+// committee of 512 some 50 KiB; three to five times that allows for white space and later forks.
+const (
+	maxHeadBody   = 32 << 10
+	maxPeriodBody = 192 << 10 // of a bootstrap, and of each period's update
+)
+
+// maxPeriods is how many periods are asked for in one request. The API allows 128.
+const maxPeriods = 16
+
+// peer is an endpoint in use.
+type peer struct {
+	name   string
+	client *client
+	health health
+}
+
+// newPeers checks the endpoints and gives names to those that have none.
+func newPeers(ctx context.Context, cfg Config) ([]*peer, error) {
+	taken := make(map[string]bool, len(cfg.Endpoints))
+	peers := make([]*peer, 0, len(cfg.Endpoints))
+	for i, e := range cfg.Endpoints {
+		addr, err := parseAddress(e.URL)
+		if err != nil {
+			return nil, fmt.Errorf("beacon endpoint %d: %w", i+1, err)
+		}
+		name := e.Name
+		if name == "" {
+			name = strings.ToLower(addr.url.Host)
+		}
+		unique := name
+		for n := 2; taken[unique]; n++ {
+			unique = name + " #" + strconv.Itoa(n)
+		}
+		taken[unique] = true
+		peers = append(peers, &peer{name: unique, client: newClient(ctx, addr, e.Dial, cfg.Timeout)})
+	}
+	return peers, nil
+}
+
+// get makes one request.
+func (p *peer) get(ctx context.Context, what, query string, limit int64) ([]byte, error) {
+	p.health.request()
+	return p.client.get(ctx, what, query, limit)
+}
+
+// bootstrap is a task: it begins with the checkpoint, unless another one has done so meanwhile.
+func (c *Client) bootstrap(p *peer) error {
+	body, err := p.get(c.ctx, "bootstrap/"+c.cfg.Checkpoint.Hex(), "", maxPeriodBody)
+	if err != nil {
+		return err
+	}
+	b, err := light.DecodeBootstrap(c.cfg.Network, body)
+	if err != nil {
+		return p.client.judge(err)
+	}
+	store, err := light.NewStore(c.cfg.Network, c.cfg.Checkpoint, b)
+	if err != nil {
+		return p.client.judge(err)
+	}
+	p.health.works()
+	c.core.Lock()
+	defer c.core.Unlock()
+	if c.store == nil {
+		c.store, c.dirty = store, true
+		c.publish(p.name)
+	}
+	return nil
+}
+
+// periods returns a task that fetches the updates of count periods from start on, and hands the committees
+// over.
+func (c *Client) periods(start, count uint64) task {
+	count = min(count, maxPeriods)
+	query := fmt.Sprintf("start_period=%d&count=%d", start, count)
+	return func(p *peer) error {
+		body, err := p.get(c.ctx, "updates", query, int64(count)*maxPeriodBody)
+		if err != nil {
+			return err
+		}
+		updates, err := light.DecodeUpdates(c.cfg.Network, body)
+		if err != nil {
+			return p.client.judge(err)
+		}
+		for _, u := range updates {
+			if _, err := c.apply(p, u); err != nil {
+				return err
+			}
+		}
+		if next, left := c.missing(); left > 0 && next == start {
+			return &failure{absent, fmt.Sprintf("it has no update that hands over the committee of period %d", start)}
+		}
+		p.health.works()
+		return nil
+	}
+}
+
+// head is a task: it fetches the newest block, and the newest finalised one when that may have changed.
+func (c *Client) head(p *peer) error {
+	body, err := p.get(c.ctx, "optimistic_update", "", maxHeadBody)
+	if err != nil {
+		return err
+	}
+	u, err := light.DecodeOptimisticUpdate(c.cfg.Network, body)
+	if err != nil {
+		return p.client.judge(err)
+	}
+	first, err := c.apply(p, u)
+	if err != nil {
+		return err
+	}
+	if c.finalityDue(c.cfg.now()) {
+		if err := c.finality(p); err != nil && !isKind(err, absent) {
+			return err
+		}
+	}
+	p.health.succeeded(u.Slot(), c.headSlot(), first)
+	return nil
+}
+
+// finality fetches the newest finalised block.
+func (c *Client) finality(p *peer) error {
+	body, err := p.get(c.ctx, "finality_update", "", maxHeadBody)
+	if err != nil {
+		return err
+	}
+	u, err := light.DecodeFinalityUpdate(c.cfg.Network, body)
+	if err != nil {
+		return p.client.judge(err)
+	}
+	_, err = c.apply(p, u)
+	return err
+}
+
+// apply verifies u and takes over what it proves. first says that it is the newest block so far.
+func (c *Client) apply(p *peer, u *light.Update) (first bool, err error) {
+	c.core.Lock()
+	defer c.core.Unlock()
+	if _, err := c.store.Apply(u, c.cfg.now()); err != nil {
+		return false, p.client.judge(err)
+	}
+	return c.publish(p.name), nil
+}

@@ -1,0 +1,82 @@
+package beacon
+
+import (
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+)
+
+// task asks one endpoint for something. Its error is a failure.
+type task func(*peer) error
+
+// race lets endpoints do a task in their order: the next one when the one before failed, was not enough, or
+// takes long. It returns when it was enough or all have ended. Those that were overtaken go on for as long
+// as a request may take: what they bring is taken over, and how they did is noted.
+func (c *Client) race(peers []*peer, do task, enough func(error) bool) {
+	ended := make(chan error, len(peers))
+	hedge := time.NewTimer(c.hedge())
+	defer hedge.Stop()
+	running := 0
+	next := func() {
+		for len(peers) > 0 {
+			p := peers[0]
+			peers = peers[1:]
+			if c.spawn(p, do, ended) {
+				running++
+				hedge.Reset(c.hedge())
+				return
+			}
+		}
+	}
+	for next(); running > 0; {
+		select {
+		case err := <-ended:
+			running--
+			if enough(err) {
+				return
+			}
+			next()
+		case <-hedge.C:
+			next()
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// hedge is how long an endpoint may take before the next one is asked too.
+func (c *Client) hedge() time.Duration {
+	return max(min(c.cfg.Timeout/4, c.cfg.Network.SlotTime/4), 50*time.Millisecond)
+}
+
+// spawn lets p do a task in the background, unless it is at one. ended may be nil. Only run calls it.
+func (c *Client) spawn(p *peer, do task, ended chan<- error) bool {
+	if !p.health.take(c.cfg.now()) {
+		return false
+	}
+	c.tasks.Go(func() {
+		err := c.guarded(p, do)
+		var f *failure
+		if errors.As(err, &f) {
+			p.health.failed(f, c.cfg.now(), c.cfg.chance())
+		}
+		p.health.give()
+		if ended != nil {
+			ended <- err // it has room for each peer
+		}
+	})
+	return true
+}
+
+// guarded does a task. A panic over what a stranger sent must not end the server.
+func (c *Client) guarded(p *peer, do task) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.cfg.Log.Error("panic over the answer of a beacon endpoint", slog.String("endpoint", p.name),
+				slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+			err = &failure{broken, "its answer could not be read"}
+		}
+	}()
+	return do(p)
+}

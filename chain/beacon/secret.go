@@ -1,0 +1,88 @@
+package beacon
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// address is an endpoint's URL, and the parts of it that must not be shown.
+type address struct {
+	url     *url.URL
+	secrets []string // longest first
+}
+
+// parseAddress reads an endpoint's URL. Its errors do not repeat it.
+func parseAddress(raw string) (address, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return address{}, errors.New("the URL cannot be parsed")
+	}
+	u.Fragment, u.RawFragment = "", ""
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return address{}, fmt.Errorf("the URL's scheme %q is not one of https, http", clean(u.Scheme))
+	case u.Hostname() == "" || u.Opaque != "":
+		return address{}, errors.New("the URL has no host")
+	}
+	return address{url: u, secrets: secretsOf(u, raw)}, nil
+}
+
+// secretsOf lists what may be a key: everything but short path segments ("eth", "v2"), which are ordinary
+// words. The host is among them: who names an endpoint may want to hide it.
+func secretsOf(u *url.URL, raw string) []string {
+	list := []string{raw, u.String(), u.Host, u.Hostname(), u.RawQuery, u.User.String(), u.User.Username()}
+	if password, ok := u.User.Password(); ok {
+		list = append(list, password)
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if len(segment) >= 6 {
+			list = append(list, segment)
+		}
+	}
+	for _, values := range u.Query() {
+		list = append(list, values...)
+	}
+	for _, s := range slices.Clone(list) {
+		list = append(list, url.QueryEscape(s), url.PathEscape(s), strings.ToLower(s))
+	}
+	list = slices.DeleteFunc(list, func(s string) bool { return len(s) < 3 })
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	return slices.Compact(list)
+}
+
+// maxForeign bounds how much of a foreign text is looked at, in bytes.
+const maxForeign = 4 << 10
+
+// safe makes a text that others wrote fit to be shown. Secrets go first: cutting could leave half of one.
+func (a address) safe(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxForeign)], "")
+	for _, s := range a.secrets {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	return clean(text)
+}
+
+// maxText is the greatest length of a foreign text in an error, in bytes.
+const maxText = 160
+
+// clean makes a text short, printable, and one line.
+func clean(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case r < 0x20 || r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
+			return -1 // controls, and what is invisible or turns the direction of writing
+		}
+		return r
+	}, strings.ToValidUTF8(text[:min(len(text), maxForeign)], ""))
+	text = strings.TrimSpace(text)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText-3], "") + "..."
+	}
+	return text
+}

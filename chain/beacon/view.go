@@ -1,0 +1,79 @@
+package beacon
+
+import (
+	"time"
+
+	"dens/chain"
+)
+
+// view is what Anchor and Status show.
+type view struct {
+	optimistic chain.Anchor
+	finalized  chain.Anchor
+	period     uint64        // of the committee in force
+	polled     bool          // a round for the head has ended
+	synced     bool          // there was an anchor once
+	trouble    error         // of the last round; nil: it went well
+	refused    error         // why no round would help; nil is nothing
+	troubled   time.Time     // when trouble began
+	news       time.Time     // when the head last advanced; zero is never
+	settled    time.Time     // when the last round ended; zero is never
+	used       time.Time     // when Anchor was last called
+	finalityAt time.Time     // no question for finality before
+	changed    chan struct{} // closed when any of this has changed
+}
+
+// notify wakes those who wait for a change.
+func (v *view) notify() {
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// slotOf is the slot of an anchor's beacon block; 0 is none.
+func slotOf(a chain.Anchor) uint64 {
+	if a.Beacon == nil {
+		return 0
+	}
+	return a.Beacon.Slot
+}
+
+// headSlot is the newest slot that is proven.
+func (c *Client) headSlot() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slotOf(c.view.optimistic)
+}
+
+// finalSlot is the newest finalised slot that is proven.
+func (c *Client) finalSlot() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slotOf(c.view.finalized)
+}
+
+// markPolled notes that the endpoints were asked for the head.
+func (c *Client) markPolled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.polled = true
+}
+
+// isIdle says whether nobody has wanted an anchor for long.
+func (c *Client) isIdle(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return now.Sub(c.view.used) > idleAfter
+}
+
+func (c *Client) hasStore() bool {
+	c.core.Lock()
+	defer c.core.Unlock()
+	return c.store != nil
+}
+
+// missing returns the periods whose updates are needed; count 0 is none.
+func (c *Client) missing() (start, count uint64) {
+	c.core.Lock()
+	defer c.core.Unlock()
+	return c.store.Missing(c.cfg.now())
+}
