@@ -79,7 +79,7 @@ func (c *Client) takeDirty() bool {
 
 // save writes the state file, if there is anything new. What goes wrong is logged once.
 func (c *Client) save(s *schedule) {
-	if c.cfg.State == "" || !c.hasStore() {
+	if c.cfg.State == "" || c.cfg.ReadOnly || !c.hasStore() {
 		return
 	}
 	c.core.Lock()
