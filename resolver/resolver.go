@@ -26,8 +26,10 @@ type Query struct {
 // Answer is the reply to a Query. The receiver owns it and may change it, but not the records in it,
 // which may be shared.
 type Answer struct {
-	Rcode             int // dns.RcodeSuccess, dns.RcodeNameError, ...
-	Authoritative     bool
+	Rcode         int // dns.RcodeSuccess, dns.RcodeNameError, ...
+	Authoritative bool
+	// AuthenticatedData says that all of Answer, or the denial, is authentic (RFC 4035 section 3.2.3): by
+	// DNSSEC, or proven to be on chain. A client is told only if it asked by DO or AD.
 	AuthenticatedData bool
 	Answer            []dns.RR
 	Ns                []dns.RR
@@ -42,7 +44,8 @@ type Answer struct {
 	Tags []string
 	// Zone is the kind of zone that answered: "onchain", "forward", "special" (later "recursive").
 	Zone string
-	// Origin is the evidence behind an on-chain answer; nil for others.
+	// Origin is the evidence behind an on-chain answer, of an alias chain that of its weakest on-chain
+	// link; nil for others.
 	Origin *Origin
 	// Uncacheable keeps the answer from being stored.
 	Uncacheable bool
@@ -77,13 +80,14 @@ type Origin struct {
 // Proof is the evidence behind an on-chain answer with trust proven: from what is believed down to the
 // state that the answer was computed from.
 type Proof struct {
-	Anchor    string         `json:"anchor"`           // who vouches for the block: beacon, quorum, trusted
-	Vouchers  []string       `json:"vouchers"`         // their names: operators, or the beacon endpoint that was asked
-	Beacon    *BeaconProof   `json:"beacon,omitempty"` // with anchor beacon
-	StateRoot string         `json:"state_root"`       // of the block
-	Accounts  []ProofAccount `json:"accounts"`         // whose state was proven and read
-	Trips     int            `json:"trips"`            // rounds of requests that the answer waited for
-	Bytes     int            `json:"bytes"`            // of the answers to them
+	Anchor    string         `json:"anchor"`             // who vouches for the block: beacon, quorum, trusted
+	Vouchers  []string       `json:"vouchers"`           // their names: operators, or the beacon endpoint that was asked
+	Beacon    *BeaconProof   `json:"beacon,omitempty"`   // with anchor beacon
+	StateRoot string         `json:"state_root"`         // of the block
+	Accounts  []ProofAccount `json:"accounts"`           // whose state was proven and read
+	LeftOut   int            `json:"left_out,omitempty"` // how many there are beyond Accounts, whose length is bounded
+	Trips     int            `json:"trips"`              // rounds of requests that the answer waited for
+	Bytes     int            `json:"bytes"`              // of the answers to them
 }
 
 // ProofAccount is one account of a Proof.

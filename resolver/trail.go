@@ -113,7 +113,7 @@ func (t *trail) join(a *Answer) {
 	out.Answer = append(out.Answer, a.Answer...)
 	out.AuthenticatedData = out.AuthenticatedData && a.AuthenticatedData
 	out.Uncacheable = out.Uncacheable || a.Uncacheable
-	if out.Origin == nil {
+	if out.Origin == nil || a.Origin != nil && a.Origin.weaker(out.Origin) {
 		out.Origin = a.Origin
 	}
 	for _, e := range a.EDE {

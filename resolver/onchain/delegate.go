@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dens/chain"
 	"dens/names"
 	"dens/resolver"
 )
@@ -28,12 +29,14 @@ func (z *zone) delegate(ctx context.Context, asked resolver.Query, q question, r
 		evidence.DS = append(evidence.DS, data(rr))
 	}
 	tags := slices.Clone(rec.Tags)
+	vouched := authentic(&rec.Source) && !asked.CD
 	var answer *resolver.Answer
 	switch {
 	case q.suffix != q.zone:
 		answer = z.realName(q, c)
 	case q.rrtype == dns.TypeDS && q.inner == c.zone:
 		answer = z.parentSide(q, rec, c)
+		answer.AuthenticatedData = vouched
 	default:
 		d, used, err := z.delegation(ctx, rec, c)
 		if err != nil {
@@ -43,15 +46,22 @@ func (z *zone) delegate(ctx context.Context, asked resolver.Query, q question, r
 		for _, g := range used {
 			tags = merge(tags, g.tags)
 			evidence.Gateways = merge(evidence.Gateways, g.gateways)
+			evidence.Signature = evidence.Signature || g.signature
 			trust = min(trust, g.trust)
 		}
 		evidence.Trust = trust.String()
+		if trust != chain.Proven {
+			evidence.Proof, evidence.Signature = nil, false
+		}
 		trace(ctx, rec, d, evidence)
 		if answer, err = z.cfg.Iterator.ResolveAt(ctx, d, asked); err != nil {
 			return nil, err
 		}
 		z.confine(asked, d.Zone, answer)
 		answer.Zone = Kind
+		// Signatures that follow from the DS are as good as the DS. Where the servers are does not matter to
+		// them, and so neither does who told their addresses.
+		answer.AuthenticatedData = answer.AuthenticatedData && vouched
 	}
 	answer.Tags = merge(tags, answer.Tags)
 	answer.Origin = evidence

@@ -21,13 +21,16 @@ const maxText = 200
 
 // failure turns an error of a look-up into what the client is told. This is the only table of it (RFC
 // 8914; the choice of codes is that of the design: conflicting or bad data is 24, nobody there 22, too
-// slow 23, not synced 14). The order counts, since one error can wrap several: a conflict is never
-// covered up by a timeout.
+// slow 23, not synced 14). The order counts, since one error can wrap several, what each backend said: that
+// somebody lies is never covered up by others' timeouts, what is wrong with a name not by what is wrong with
+// its backends, and of a light client that is not synced the reason may be that nobody could be reached.
 func failure(err error) error {
 	class := func(code uint16, text string) error {
 		return &resolver.Error{Rcode: dns.RcodeServerFailure, Code: code, Text: describe(text, err), Err: err}
 	}
 	switch {
+	case errors.Is(err, chain.ErrBadProof):
+		return class(dns.ExtendedErrorCodeInvalidData, "bad proof")
 	case errors.Is(err, chain.ErrConflict):
 		return class(dns.ExtendedErrorCodeInvalidData, "backends disagree")
 	case errors.Is(err, chain.ErrWrongChain):
@@ -40,9 +43,11 @@ func failure(err error) error {
 		return class(dns.ExtendedErrorCodeInvalidData, "malformed on-chain data")
 	case errors.Is(err, chain.ErrGateway):
 		return class(dns.ExtendedErrorCodeNetworkError, "off-chain gateway")
+	case errors.Is(err, chain.ErrNotReady), errors.Is(err, chain.ErrStaleHead):
+		return class(dns.ExtendedErrorCodeNotReady, "chain not synced")
 	case errors.Is(err, chain.ErrLimit):
 		return class(dns.ExtendedErrorCodeOther, "over a limit")
-	case errors.Is(err, chain.ErrStaleHead), errors.Is(err, chain.ErrUnknownBlock):
+	case errors.Is(err, chain.ErrUnknownBlock):
 		return class(dns.ExtendedErrorCodeNotReady, "chain not synced")
 	case errors.Is(err, chain.ErrMalformed):
 		return class(dns.ExtendedErrorCodeInvalidData, "malformed answer of a backend")
@@ -57,10 +62,14 @@ func failure(err error) error {
 }
 
 // describe joins a class and what an error says into a text for the client: one printable line without
-// URLs (they may hold keys), of at most maxText octets.
+// URLs (they may hold keys), of at most maxText octets. What the layers below say has none; should there be
+// one all the same, only the names of the backends are left of it.
 func describe(class string, err error) string {
 	detail := err.Error()
 	if strings.Contains(detail, "://") {
+		detail = strings.Join(backends(err, nil), ", ")
+	}
+	if detail == "" || strings.Contains(detail, "://") {
 		return class
 	}
 	detail = strings.Map(func(r rune) rune {
@@ -76,4 +85,26 @@ func describe(class string, err error) string {
 		detail = strings.ToValidUTF8(detail[:maxText], "") // a character that was cut goes as a whole
 	}
 	return detail
+}
+
+// maxNamed is how many backends a text names where it cannot say what they said.
+const maxNamed = 8
+
+// backends appends the names of the backends whose errors are in err.
+func backends(err error, list []string) []string {
+	if len(list) >= maxNamed {
+		return list
+	}
+	if failed, ok := err.(*chain.BackendError); ok && failed != nil {
+		return merge(list, []string{failed.Backend})
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return backends(e.Unwrap(), list)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			list = backends(inner, list)
+		}
+	}
+	return list
 }

@@ -87,6 +87,16 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// failed is what several backends said, as the Callers below join it.
+func failed(class error, pairs ...any) error {
+	err := class
+	for i := 0; i < len(pairs); i += 2 {
+		sep := map[bool]string{true: ": ", false: ", "}[i == 0]
+		err = fmt.Errorf("%w%s%w", err, sep, &chain.BackendError{Backend: pairs[i].(string), Err: pairs[i+1].(error)})
+	}
+	return err
+}
+
 func TestErrors(t *testing.T) {
 	key := errors.New(`Post "https://eth.example.org/v2/SECRET": refused`)
 	tests := []struct {
@@ -96,6 +106,20 @@ func TestErrors(t *testing.T) {
 	}{
 		{fmt.Errorf("%w: a says 1, b says 2", chain.ErrConflict), 24, "backends disagree: backends disagree: a says 1, b says 2"},
 		{errors.Join(chain.ErrTimeout, chain.ErrConflict), 24, "backends disagree"},
+		{chain.ErrBadProof, 24, "bad proof: proof does not hold"},
+		{failed(chain.ErrUnavailable, "one", chain.ErrTimeout, "two", fmt.Errorf("%w: account 0x1", chain.ErrBadProof)), 24,
+			"bad proof: no backend could be reached: one: backends did not answer in time, two: proof does not hold: account 0x1"},
+		{failed(chain.ErrConflict, "one", chain.ErrBadProof), 24, "bad proof: "},
+		{failed(chain.ErrUnavailable, "one", chain.ErrTimeout, "two", errors.New("refused")), 23, "chain timed out: no backend could be reached: one: "},
+		{failed(chain.ErrUnavailable, "one", errors.New("refused")), 22, "chain unreachable: no backend could be reached: one: refused"},
+		{failed(chain.ErrUnavailable, "one", key, "two", key), 22, "chain unreachable: one, two"},
+		{chain.ErrNotReady, 14, "chain not synced: no proven block yet"},
+		{failed(chain.ErrNotReady, "beacon", chain.ErrTimeout), 14, "chain not synced: no proven block yet: beacon: "},
+		{failed(chain.ErrNotReady, "beacon", chain.ErrUnavailable), 14, "chain not synced"},
+		{failed(chain.ErrStaleHead, "one", chain.ErrLimit, "two", chain.ErrMalformed), 14, "chain not synced"},
+		{failed(chain.ErrUnavailable, "one", chain.ErrBadProof, "two", chain.ErrStaleHead), 24, "bad proof"},
+		{fmt.Errorf("%w: %w", chain.ErrGateway, chain.ErrNotReady), 23, "off-chain gateway"},
+		{failed(chain.ErrUnavailable, "one", chain.ErrWrongChain), 24, "backend of another chain"},
 		{fmt.Errorf("%w: %w", names.ErrMalformed, chain.ErrMalformed), 24, "malformed on-chain data"},
 		{chain.ErrMalformed, 24, "malformed answer of a backend"},
 		{chain.ErrWrongChain, 24, "backend of another chain"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dens/chain"
 	"dens/names"
 	"dens/resolver"
 	"dens/resolver/onchain"
@@ -140,10 +141,10 @@ func FuzzCut(f *testing.F) {
 		if below {
 			name = "www.alice.eth."
 		}
-		it := &iterator{}
-		a, err := delegating(&delegator{records: map[string]names.Records{
+		it, sys := &iterator{}, &delegator{trust: chain.Proven, records: map[string]names.Records{
 			name: {Exists: true, Apex: "alice.eth.", Cuts: []names.Cut{cut}},
-		}}, it).Resolve(t.Context(), query(name, dns.TypeA))
+		}}
+		a, err := delegating(sys, it).Resolve(t.Context(), query(name, dns.TypeA))
 		var e *resolver.Error
 		switch {
 		case err != nil && !errors.As(err, &e):
@@ -153,6 +154,10 @@ func FuzzCut(f *testing.F) {
 				t.Fatalf("asked at %v, got %+v", it.at, a)
 			}
 			return
+		}
+		sys.trust = chain.Quorum
+		if a, err := delegating(sys, &iterator{}).Resolve(t.Context(), query(name, dns.TypeA)); err != nil || a.AuthenticatedData {
+			t.Errorf("not proven, but got %+v, %v", a, err)
 		}
 		d := it.at[0]
 		if d.Zone != "alice.eth." || len(d.NS) == 0 || len(d.NS) > 13 || len(d.DS) > 16 || d.TTL < 0 || d.TTL > time.Hour {

@@ -24,14 +24,15 @@ const (
 
 // glue is the addresses that the chain holds for one host name. It does not change once done is closed.
 type glue struct {
-	done     chan struct{}
-	expires  time.Time // zero while not done; guarded by glueStore.mu
-	addrs    []netip.Addr
-	ttl      time.Duration
-	tags     []string
-	gateways []string
-	trust    chain.Trust
-	err      error
+	done      chan struct{}
+	expires   time.Time // zero while not done; guarded by glueStore.mu
+	addrs     []netip.Addr
+	ttl       time.Duration
+	tags      []string
+	gateways  []string
+	signature bool // as names.Source.Signature
+	trust     chain.Trust
+	err       error
 }
 
 // glueStore remembers glue. Equal look-ups at the same time are one.
@@ -78,7 +79,8 @@ func (s *glueStore) fill(ctx context.Context, host string, g *glue) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.addrs, g.ttl, g.tags, g.gateways, g.trust, g.err = found.addrs, found.ttl, found.tags, found.gateways, found.trust, found.err
+	g.addrs, g.ttl, g.tags, g.err = found.addrs, found.ttl, found.tags, found.err
+	g.gateways, g.signature, g.trust = found.gateways, found.signature, found.trust
 	g.expires = s.now().Add(min(g.ttl, maxGlueAge))
 	if g.err != nil && s.hosts[host] == g {
 		delete(s.hosts, host)
@@ -131,6 +133,7 @@ func (z *zone) addresses(ctx context.Context, host string) *glue {
 		out.addrs = append(out.addrs, f.addrs...)
 		out.ttl, out.trust = min(out.ttl, f.ttl), min(out.trust, f.trust)
 		out.tags, out.gateways = merge(out.tags, f.tags), merge(out.gateways, f.gateways)
+		out.signature = out.signature || f.signature
 	}
 	return out
 }
@@ -148,7 +151,8 @@ func (z *zone) addressesOf(ctx context.Context, host string, rrtype uint16) glue
 	if err != nil {
 		return glue{err: err}
 	}
-	g := glue{ttl: z.cfg.NegativeTTL, tags: rec.Tags, gateways: rec.Source.Gateways, trust: rec.Source.Trust}
+	src := rec.Source
+	g := glue{ttl: z.cfg.NegativeTTL, tags: rec.Tags, gateways: src.Gateways, signature: src.Signature, trust: src.Trust}
 	for _, rr := range rrs[:min(len(rrs), maxAddrs/2)] {
 		if addr, ok := resolver.AddressOf(rr); ok {
 			g.addrs, g.ttl = append(g.addrs, addr), ttlOf(rrs)

@@ -85,35 +85,46 @@ func (z *zone) Resolve(ctx context.Context, asked resolver.Query) (*resolver.Ans
 	if err != nil {
 		return nil, failure(err)
 	}
+	answer.AuthenticatedData = answer.AuthenticatedData && !asked.CD && authentic(&rec.Source)
 	answer.Tags = slices.Clone(rec.Tags)
 	answer.Origin = origin(q, &rec)
 	return answer, nil
 }
 
-// answer makes the answer of what was found.
+// answer makes the answer of what was found. It is as authentic as the data found if it has nothing else to
+// say: AuthenticatedData tells. What is made up here (SOA, NS, the web gateways' addresses) is not from the
+// chain, and neither is it that an alias such as eth.limo, a name of the ICANN tree, stands for the zone: the
+// configuration says so. The SOA beside a denial only says for how long.
 func (z *zone) answer(q question, rec *names.Records) (*resolver.Answer, error) {
 	if !dns.IsSubDomain(z.cfg.Zone, rec.Apex) || !dns.IsSubDomain(rec.Apex, q.inner) {
 		return nil, malformed("zone %s is not above the name", rec.Apex)
 	}
+	chained := q.suffix == q.zone
 	s, err := z.lookUp(q, rec)
 	if err != nil {
 		return nil, err
 	}
 	if len(s.records) > 0 && s.rrtype != q.rrtype || s.rrtype == dns.TypeDNAME && s.records[0].Header().Name != q.asked {
-		return z.alias(q, s.records[0])
+		answer, err := z.alias(q, s.records[0])
+		if err == nil {
+			answer.AuthenticatedData = chained
+		}
+		return answer, err
 	}
-	more, err := z.synthesise(q, rec, s.records)
+	more, own, err := z.synthesise(q, rec, s.records)
 	if err != nil {
 		return nil, err
 	}
 	if records := append(s.records, more...); len(records) > 0 {
-		return &resolver.Answer{Authoritative: true, Zone: Kind, Answer: uniform(records)}, nil
+		return &resolver.Answer{Authoritative: true, Zone: Kind, Answer: uniform(records), AuthenticatedData: chained && !own}, nil
 	}
 	rcode := dns.RcodeNameError
 	if exists(q, rec) {
 		rcode = dns.RcodeSuccess
 	}
-	return z.negative(q, rcode, rec.Apex, rec.Source.Head.Number), nil
+	answer := z.negative(q, rcode, rec.Apex, rec.Source.Head.Number)
+	answer.AuthenticatedData = chained
+	return answer, nil
 }
 
 // exists tells NODATA from NXDOMAIN. A zone's apex is there by definition, and the name of a DNSLink is
@@ -190,21 +201,4 @@ func isMeta(rrtype uint16) bool {
 
 func refuse(code uint16, text string) error {
 	return &resolver.Error{Rcode: dns.RcodeRefused, Code: code, Text: text}
-}
-
-// origin is the evidence behind an answer.
-func origin(q question, rec *names.Records) *resolver.Origin {
-	src := rec.Source
-	return &resolver.Origin{
-		Name:        q.inner,
-		Chain:       src.Chain,
-		Block:       src.Head.Number,
-		BlockHash:   src.Head.Hash.Hex(),
-		BlockTime:   src.Head.Time.UTC(),
-		Resolver:    src.Resolver,
-		ContentHash: rec.ContentPath,
-		Trust:       src.Trust.String(),
-		Backends:    append([]string{}, src.Backends...),
-		Gateways:    slices.Clone(src.Gateways),
-	}
 }

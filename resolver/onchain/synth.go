@@ -20,35 +20,37 @@ const (
 )
 
 // synthesise makes records of what the name holds in a form other than DNS records. stored is what the
-// chain holds of the type in question.
-func (z *zone) synthesise(q question, rec *names.Records, stored []dns.RR) ([]dns.RR, error) {
+// chain holds of the type in question. own says that the records are dens's own: the chain does not have
+// what they say, in whatever form.
+func (z *zone) synthesise(q question, rec *names.Records, stored []dns.RR) (made []dns.RR, own bool, err error) {
 	if len(rec.ContentHash) > maxContentHash || len(rec.ContentPath) > 2*maxContentHash {
-		return nil, malformed("content hash of %d bytes", len(rec.ContentHash))
+		return nil, false, malformed("content hash of %d bytes", len(rec.ContentHash))
 	}
 	switch {
 	case q.rrtype == dns.TypeTXT && q.dnsLink():
 		if len(stored) == 0 {
-			return z.texts(q, linkTexts(rec)), nil
+			return z.texts(q, linkTexts(rec)), false, nil
 		}
 	case q.rrtype == dns.TypeTXT:
 		made := z.texts(q, nameTexts(rec))
 		return slices.DeleteFunc(made, func(rr dns.RR) bool { // an RRset has no duplicates (RFC 2181 section 5)
 			return slices.ContainsFunc(stored, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) })
-		}), nil
+		}), false, nil
 	case len(stored) > 0:
-		return nil, nil
+		return nil, false, nil
 	case q.rrtype == typeWALLET:
-		return z.wallets(q, rec.Addresses)
+		made, err = z.wallets(q, rec.Addresses)
+		return made, false, err
 	case q.rrtype == dns.TypeSOA && q.inner == rec.Apex:
 		soa := z.soa(q, rec.Apex, rec.Source.Head.Number)
 		soa.Hdr.Ttl = seconds(z.cfg.TTL)
-		return []dns.RR{soa}, nil
+		return []dns.RR{soa}, true, nil
 	case q.rrtype == dns.TypeNS && q.inner == rec.Apex:
-		return z.nameServers(q), nil
+		return z.nameServers(q), true, nil
 	case len(rec.ContentHash) > 0 && !q.dnsLink():
-		return z.gateways(q), nil
+		return z.gateways(q), true, nil
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // gateways are the addresses at which the content of a content hash is served over HTTP.
