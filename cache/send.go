@@ -16,6 +16,9 @@ func (c *Cache) send(q *query, e *Entry, outcome Outcome, buf []byte) []byte {
 	q.Readdress(msg, q.req, e.Rcode)
 	if outcome == Stale {
 		wire.SetTTLs(msg, e.ttls, staleTTL)
+		// RFC 8767 does not say: whatever proved the data, signatures or a block of the chain, was good for
+		// as long as its TTL, and nobody has looked since.
+		wire.ClearAD(msg)
 	} else {
 		wire.Age(msg, e.ttls, uint32(e.age(q.start)/time.Second), e.limit)
 	}

@@ -95,6 +95,29 @@ func TestStaleWhileSlow(t *testing.T) {
 	})
 }
 
+// TestStaleIsNotAuthentic: what has expired is no longer vouched for, until it was looked up again.
+func TestStaleIsNotAuthentic(t *testing.T) {
+	for story, asks := range map[string]func(*dns.Msg){"AD": func(m *dns.Msg) { m.AuthenticatedData = true }, "DO": do} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fresh := always(time.Minute, aliceA)
+				b := newBench(t, cache.Config{Stale: time.Hour}, fresh)
+				for i, tt := range []struct {
+					outcome cache.Outcome
+					answer  func(context.Context, *dns.Msg) (cache.Entry, error)
+				}{{cache.Miss, fresh}, {cache.Stale, failing}, {cache.Stale, failing}, {cache.Miss, fresh}, {cache.Stale, failing}} {
+					b.source.set(tt.answer)
+					m := b.ask("alice.eth.", dns.TypeA, asks)
+					if m.AuthenticatedData != (tt.outcome != cache.Stale) || len(m.Answer) != 1 || b.events.last(t).Outcome != tt.outcome {
+						t.Errorf("%d: %v: %v", i, b.events.last(t).Outcome, m)
+					}
+					time.Sleep(2 * time.Minute)
+				}
+			})
+		})
+	}
+}
+
 func TestStaleKinds(t *testing.T) {
 	tests := []struct {
 		story string

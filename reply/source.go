@@ -4,7 +4,6 @@ package reply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -108,13 +107,7 @@ func (s *Source) entry(ctx context.Context, m *dns.Msg, q resolver.Query, a *res
 	if a.Uncacheable {
 		e.TTL = 0
 	}
-	if a.Origin != nil {
-		// Strings, numbers and a time: the one that has no JSON is a year above 9999, and evidence
-		// like that is better left out.
-		if origin, err := json.Marshal(a.Origin); err == nil {
-			e.Origin = origin
-		}
-	}
+	e.Origin = encodeOrigin(a.Origin)
 	return e
 }
 

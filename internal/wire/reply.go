@@ -97,6 +97,11 @@ func (r *Request) Readdress(msg, req []byte, rcode uint16) {
 	copy(msg[headerLen:r.NameEnd], r.Name(req))
 }
 
+// ClearAD takes AD from a message: its data may not be authentic any more.
+func ClearAD(msg []byte) {
+	binary.BigEndian.PutUint16(msg[2:], binary.BigEndian.Uint16(msg[2:])&^flagAD)
+}
+
 // Age lowers the TTLs at the offsets of a Layout to limit, and then by age, all in seconds. None gets
 // below zero.
 func Age(msg []byte, ttls []uint16, age, limit uint32) {
