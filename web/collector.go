@@ -14,7 +14,7 @@ type stateCollector struct {
 
 func newStateCollector(src Sources) *stateCollector {
 	backend, upstream := []string{"chain", "backend", "operator"}, []string{"zone", "upstream"}
-	proto := []string{"protocol"}
+	proto, chain, beacon := []string{"protocol"}, []string{"chain"}, []string{"chain", "beacon"}
 	c := &stateCollector{src: src, descs: make(map[string]*prometheus.Desc)}
 	for _, d := range []struct {
 		on     bool
@@ -22,6 +22,24 @@ func newStateCollector(src Sources) *stateCollector {
 		help   string
 		labels []string
 	}{
+		{src.Chains != nil, "chain_info", "1, with what answers of the chain rest on: trust (proven, quorum, single) and anchor, who vouches for its blocks.", append(chain[:1:1], "trust", "anchor")},
+		{src.Chains != nil, "chain_anchor_block", "Number of the newest block that is vouched for; 0 while there is none.", chain},
+		{src.Chains != nil, "chain_anchor_slot", "Slot of the newest block that is vouched for, with a light client.", chain},
+		{src.Chains != nil, "chain_anchor_age_seconds", "Age of the newest block that is vouched for, by the local clock.", chain},
+		{src.Chains != nil, "chain_anchor_expires_seconds", "Time until the newest block that is vouched for is too old; 0 while there is none.", chain},
+		{src.Chains != nil, "chain_calls_total", "Calls that were executed over proven state.", chain},
+		{src.Chains != nil, "chain_trips_total", "Rounds of requests for proofs and code.", chain},
+		{src.Chains != nil, "chain_fetched_bytes_total", "Octets of proofs and code that were fetched.", chain},
+		{src.Chains != nil, "chain_bad_proofs_total", "Answers of RPC backends that did not prove what they were asked for.", chain},
+		{src.Chains != nil, "chain_state_blocks", "Blocks whose proven state is held.", chain},
+		{src.Chains != nil, "chain_state_bytes", "Octets of proven state and code that are held.", chain},
+		{src.Chains != nil, "light_client_period", "Sync committee period of the committee in force.", chain},
+		{src.Chains != nil, "light_client_finalized_slot", "Newest final slot that is proven.", chain},
+		{src.Chains != nil, "light_client_failing_seconds", "For how long no beacon API has brought anything new; 0 is well.", chain},
+		{src.Chains != nil, "beacon_up", "1 when the beacon API is in use.", beacon},
+		{src.Chains != nil, "beacon_slot", "Newest slot that the beacon API proved.", beacon},
+		{src.Chains != nil, "beacon_requests_total", "Requests to the beacon API.", beacon},
+		{src.Chains != nil, "beacon_errors_total", "Failed requests to the beacon API.", beacon},
 		{src.Backends != nil, "backend_up", "1 when the RPC backend is in use.", backend},
 		{src.Backends != nil, "backend_state", "1 for the state that the RPC backend's circuit is in.", append(backend[:3:3], "state")},
 		{src.Backends != nil, "backend_head", "Number of the newest block that the RPC backend has told.", backend},
@@ -75,6 +93,9 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	if c.src.Chains != nil {
+		c.chains(ch)
+	}
 	if c.src.Backends != nil {
 		c.backends(ch)
 	}
@@ -93,6 +114,52 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.src.Traffic != nil {
 		c.traffic(ch)
+	}
+}
+
+func (c *stateCollector) chains(ch chan<- prometheus.Metric) {
+	for _, s := range c.src.Chains() {
+		c.gauge(ch, "chain_info", 1, s.Name, s.Trust, s.Anchor)
+		if p := s.Proofs; p != nil {
+			c.anchor(ch, s)
+			c.count(ch, "chain_calls_total", p.Calls, s.Name)
+			c.count(ch, "chain_trips_total", p.Trips, s.Name)
+			c.count(ch, "chain_fetched_bytes_total", p.Bytes, s.Name)
+			c.count(ch, "chain_bad_proofs_total", p.Bad, s.Name)
+			c.gauge(ch, "chain_state_blocks", float64(p.Blocks), s.Name)
+			c.gauge(ch, "chain_state_bytes", float64(p.Memory), s.Name)
+		}
+		if s.Light != nil {
+			c.light(ch, s.Name, s.Light)
+		}
+	}
+}
+
+// anchor has series where there is no block too: an alert must not fall silent with its cause.
+func (c *stateCollector) anchor(ch chan<- prometheus.Metric, s Chain) {
+	var b Block
+	if s.Block != nil {
+		b = *s.Block
+		c.gauge(ch, "chain_anchor_age_seconds", b.Age.Seconds(), s.Name)
+	}
+	c.gauge(ch, "chain_anchor_block", float64(b.Number), s.Name)
+	c.gauge(ch, "chain_anchor_expires_seconds", b.ExpiresIn.Seconds(), s.Name)
+	if s.Light != nil {
+		c.gauge(ch, "chain_anchor_slot", float64(b.Slot), s.Name)
+	}
+}
+
+func (c *stateCollector) light(ch chan<- prometheus.Metric, chain string, l *Light) {
+	c.gauge(ch, "light_client_period", float64(l.Period), chain)
+	c.gauge(ch, "light_client_finalized_slot", float64(l.Finalized), chain)
+	c.gauge(ch, "light_client_failing_seconds", l.Failing.Seconds(), chain)
+	seen := make(map[string]int)
+	for _, e := range l.Endpoints {
+		name := unique(seen, chain, e.Name)
+		c.gauge(ch, "beacon_up", one(e.Up), chain, name)
+		c.gauge(ch, "beacon_slot", float64(e.Slot), chain, name)
+		c.count(ch, "beacon_requests_total", e.Requests, chain, name)
+		c.count(ch, "beacon_errors_total", e.Errors, chain, name)
 	}
 }
 

@@ -46,17 +46,67 @@ func (c Config) withDefaults() Config {
 // Part is one thing that can answer questions: a group of upstream servers, or a chain. Name and Reason
 // are shown: they hold no secrets.
 type Part struct {
-	Name   string `json:"name"`
-	Ready  bool   `json:"ready"`
-	Reason string `json:"reason,omitempty"` // why it is not ready
+	Name     string `json:"name"`
+	Ready    bool   `json:"ready"`
+	Degraded bool   `json:"degraded,omitempty"` // ready, but not as it should be, or not for long
+	Reason   string `json:"reason,omitempty"`   // why it is not ready, or degraded
 }
 
 // Status is the state of what dens asks.
 type Status struct {
+	Chains    []Chain
 	Backends  []Backend
 	Upstreams []Upstream
 	Recursion Recursion
 	Cache     Cache
+}
+
+// Chain is what is in force for a chain, and what is known of it. Its strings hold no secrets.
+type Chain struct {
+	Name   string
+	Trust  string  // proven, quorum, single
+	Anchor string  // who vouches for blocks, with trust proven: beacon (optimistic), quorum, ...; else none
+	Reason string  // why it is no better anchor; "" is none
+	Block  *Block  // that calls are executed at; nil: none yet
+	Light  *Light  // the light client; nil: none
+	Proofs *Proofs // with trust proven; else nil
+}
+
+// Block is a block that is vouched for.
+type Block struct {
+	Number    uint64
+	Slot      uint64 // of the beacon chain; 0: not known by one
+	Age       time.Duration
+	ExpiresIn time.Duration // until it is too old
+}
+
+// Light is the state of a light client of Ethereum's consensus.
+type Light struct {
+	Period    uint64 // of the sync committee in force
+	Finalized uint64 // the newest final slot that is proven; 0: none yet
+	Failing   time.Duration
+	Endpoints []BeaconEndpoint
+}
+
+// BeaconEndpoint is the state of one beacon API.
+type BeaconEndpoint struct {
+	Name     string
+	Up       bool
+	Slot     uint64 // the newest that it proved; 0: none
+	Requests uint64
+	Errors   uint64
+	Reason   string // of the last error
+}
+
+// Proofs is what executing calls over proven state took. All but Blocks and Memory are counts since the
+// chain was configured.
+type Proofs struct {
+	Calls  uint64
+	Trips  uint64 // rounds of requests
+	Bytes  uint64 // of answers
+	Bad    uint64 // answers that did not prove what they were asked for
+	Blocks int    // whose state is held
+	Memory int64  // bytes of state and code that are held
 }
 
 // Backend is the state of one RPC endpoint of a chain. Its strings hold no secrets.

@@ -97,22 +97,25 @@ func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
 
 // Words for the whole, by its parts.
 const (
-	statusReady    = "ready"    // all parts are
-	statusDegraded = "degraded" // some are: dens answers what it can
+	statusReady    = "ready"    // all parts are, as they should be
+	statusDegraded = "degraded" // some are, or not as they should be: dens answers what it can
 	statusUnready  = "unready"  // none is
 )
 
 func overall(parts []Part) string {
-	ready := 0
+	ready, well := 0, 0
 	for _, p := range parts {
 		if p.Ready {
 			ready++
 		}
+		if p.Ready && !p.Degraded {
+			well++
+		}
 	}
-	switch ready {
-	case 0:
+	switch {
+	case ready == 0:
 		return statusUnready
-	case len(parts):
+	case well == len(parts):
 		return statusReady
 	default:
 		return statusDegraded

@@ -33,6 +33,7 @@ type cell struct {
 
 // Sources are asked at each scrape, concurrently at times. nil: without these metrics.
 type Sources struct {
+	Chains    func() []Chain
 	Backends  func() []Backend
 	Upstreams func() []Upstream
 	Recursion func() Recursion

@@ -17,7 +17,7 @@ var pageText string
 
 // parsePage parses the embedded page, which a test has parsed before.
 func parsePage() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{"millis": millis}).Parse(pageText))
+	return template.Must(template.New("page").Funcs(template.FuncMap{"millis": millis, "seconds": seconds}).Parse(pageText))
 }
 
 // pageData is what the page shows.
@@ -41,6 +41,13 @@ func (p pageData) HitRate() string {
 
 func millis(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
+
+func seconds(d time.Duration) string {
+	if d > 365*24*time.Hour {
+		return "never" // it stands for no bound
+	}
+	return d.Round(time.Second).String()
 }
 
 func (h *handler) page(w http.ResponseWriter, _ *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"dens/chain"
 	"dens/chain/pool"
 	"dens/configs"
 )
@@ -18,7 +19,7 @@ type backendReport struct {
 	err            error
 }
 
-func probeBackends(ctx context.Context, c chainStack) []backendReport {
+func probeBackends(ctx context.Context, c *chainStack) []backendReport {
 	endpoints := c.pool.Endpoints()
 	reports := make([]backendReport, len(endpoints))
 	var wg sync.WaitGroup
@@ -33,7 +34,7 @@ func probeBackends(ctx context.Context, c chainStack) []backendReport {
 }
 
 // printBackends prints a line for each backend of a chain, and what the chain as a whole lacks.
-func printBackends(table io.Writer, c chainStack, conf configs.Chain, reports []backendReport) bool {
+func printBackends(table io.Writer, c *chainStack, conf configs.Chain, reports []backendReport) bool {
 	var best uint64
 	for _, r := range reports {
 		if r.err == nil {
@@ -50,18 +51,21 @@ func printBackends(table io.Writer, c chainStack, conf configs.Chain, reports []
 		}
 		printBackend(table, c.name, r, best, verdict)
 	}
-	need := 1
-	if c.quorum != nil {
+	need, what := 1, "trust "+conf.Trust
+	switch source, _ := c.anchorInForce(); {
+	case conf.Trust == configs.TrustQuorum:
 		need = conf.Quorum
+	case source == chain.AnchorQuorum:
+		need, what = conf.Quorum, "a quorum anchor"
 	}
 	if len(operators) < need {
-		fmt.Fprintf(table, "%s\t%d of %d operators needed for trust %s are usable: names on this chain would not be answered\n",
-			c.name, len(operators), need, conf.Trust)
+		fmt.Fprintf(table, "%s\t%d of %d operators needed for %s are usable: names on this chain would not be answered\n",
+			c.name, len(operators), need, what)
 	}
 	return ok
 }
 
-func printBackend(table io.Writer, chain string, r backendReport, best uint64, verdict string) {
+func printBackend(table io.Writer, name string, r backendReport, best uint64, verdict string) {
 	id, head, lag, age := "-", "-", "-", "-"
 	if r.probe.ChainID != 0 {
 		id = fmt.Sprint(r.probe.ChainID)
@@ -72,8 +76,8 @@ func printBackend(table io.Writer, chain string, r backendReport, best uint64, v
 			lag = fmt.Sprint(best - r.probe.Head.Number)
 		}
 	}
-	fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", chain, r.name, r.operator, id, head, lag, age,
-		short(r.probe.Latency), r.seen(r.probe.Archive), r.seen(r.probe.Proofs), r.seen(r.probe.Batches), verdict)
+	fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, r.name, r.operator, id, head, lag, age,
+		short(r.probe.Latency), r.seen(r.probe.Archive), r.window(), r.seen(r.probe.AccessLists), r.seen(r.probe.Batches), verdict)
 }
 
 func (r backendReport) verdict(conf configs.Chain) string {
@@ -82,9 +86,24 @@ func (r backendReport) verdict(conf configs.Chain) string {
 		return r.err.Error()
 	case conf.MaxHeadAge > 0 && time.Since(r.probe.Head.Time) > conf.MaxHeadAge:
 		return fmt.Sprintf("its newest block is older than max_head_age, %v", conf.MaxHeadAge)
+	case conf.Trust == configs.TrustProven && r.probe.ProofWindow == 0:
+		return "it serves no proofs (eth_getProof) at a block's hash: it is of no use with trust: proven"
 	default:
 		return "ok"
 	}
+}
+
+// window tells of how many blocks the backend serves proofs.
+func (r backendReport) window() string {
+	switch n := r.probe.ProofWindow; {
+	case n > 0 && n > r.probe.Head.Number:
+		return "all"
+	case n == 1:
+		return "head only"
+	case n > 1:
+		return fmt.Sprintf("%d blocks", n)
+	}
+	return r.seen(false)
 }
 
 // seen tells whether the backend was seen to do something; of one that was not reached nothing is known.

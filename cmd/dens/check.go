@@ -25,10 +25,12 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check a configuration and reach all that it names",
-		Long: `check reads a configuration file, then asks every RPC backend, the root servers and every upstream
-and stub server that it names, and prints what it found: of backends chain id, newest block and how far
-it is behind the best, latency, and what they can do; of the root whether its servers answer, and
-whether the trust anchors fit its keys. It exits with 1 when something would not work.`,
+		Long: `check reads a configuration file, then asks every RPC backend, beacon API, the root servers and every
+upstream and stub server that it names, and prints what it found: of chains what is in force, who vouches
+for the newest block, and the checkpoint's slot and age; of backends chain id, newest block and how far it
+is behind the best, latency, of how many blocks they serve proofs, and what else they can do; of each
+beacon API the newest slot that it proves by itself; of the root whether its servers answer, and whether
+the trust anchors fit its keys. It exits with 1 when something would not work.`,
 		Example: `  dens check --config /etc/dens/dens.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,10 +60,12 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	}
 	defer s.close()
 	s.findOut(ctx, cfg)
-	backends, upstreams := make([][]backendReport, len(s.chains)), make([][]upstreamReport, len(s.forwards))
+	backends, anchors := make([][]backendReport, len(s.chains)), make([]anchorReport, len(s.chains))
+	upstreams := make([][]upstreamReport, len(s.forwards))
 	var wg sync.WaitGroup
 	for i, c := range s.chains {
 		wg.Go(func() { backends[i] = probeBackends(ctx, c) })
+		wg.Go(func() { anchors[i] = probeAnchors(ctx, c) })
 	}
 	for i, f := range s.forwards {
 		wg.Go(func() { upstreams[i] = probeUpstreams(ctx, f) })
@@ -72,34 +76,57 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	wg.Go(func() { root = checkRoot(ctx, s.engine, &cfg.Resolve) })
 	wg.Wait()
 
+	return printChecks(out, s, cfg, checked{anchors, backends, root, slices.Concat(append(upstreams, stubs)...)})
+}
+
+// checked is what dens check found out.
+type checked struct {
+	anchors  []anchorReport
+	backends [][]backendReport
+	root     []rootReport
+	servers  []upstreamReport
+}
+
+// printChecks prints a table for each kind of thing, and tells whether all is well.
+func printChecks(out io.Writer, s *stack, cfg *configs.Config, found checked) (bool, error) {
+	lights, apis := 0, 0
+	for _, a := range found.anchors {
+		if apis += len(a.apis); a.chain.light != nil {
+			lights++
+		}
+	}
 	ok := checkCertificate(cfg, out)
 	between := ""
-	section := func(rows int, title string, print func(table io.Writer) bool) error {
-		if rows == 0 {
-			return nil
+	for _, section := range []struct {
+		rows  int
+		title string
+		print func(table io.Writer) bool
+	}{
+		{len(found.anchors), "CHAIN\tTRUST\tANCHOR\tBLOCK\tAGE\tVERDICT", func(t io.Writer) bool { return printAnchors(t, found.anchors) }},
+		{lights, "CHAIN\tNETWORK\tCHECKPOINT\tSLOT\tAGE\tPERIOD\tVERDICT", func(t io.Writer) bool { return printCheckpoints(t, found.anchors) }},
+		{apis, "CHAIN\tBEACON API\tSLOT\tLAG\tFINALIZED\tVERDICT", func(t io.Writer) bool { return printBeacons(t, found.anchors) }},
+		{len(s.chains), "CHAIN\tBACKEND\tOPERATOR\tID\tHEAD\tLAG\tAGE\tLATENCY\tARCHIVE\tPROOFS\tLISTS\tBATCHES\tVERDICT", func(t io.Writer) bool {
+			fine := true
+			for i, c := range s.chains {
+				fine = printBackends(t, c, cfg.Chains[c.name], found.backends[i]) && fine
+			}
+			return fine
+		}},
+		{len(found.root), "ROOT\tFOUND\tVERDICT", func(t io.Writer) bool { return printRoot(t, found.root) }},
+		{len(found.servers), "ZONE\tSERVER\tLATENCY\tVERDICT", func(t io.Writer) bool { return printUpstreams(t, found.servers) }},
+	} {
+		if section.rows == 0 {
+			continue
 		}
 		table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-		fmt.Fprintf(table, "%s%s\n", between, title)
+		fmt.Fprintf(table, "%s%s\n", between, section.title)
 		between = "\n"
-		ok = print(table) && ok
-		return table.Flush()
-	}
-	err = section(len(s.chains), "CHAIN\tBACKEND\tOPERATOR\tID\tHEAD\tLAG\tAGE\tLATENCY\tARCHIVE\tPROOFS\tBATCHES\tVERDICT", func(table io.Writer) bool {
-		fine := true
-		for i, c := range s.chains {
-			fine = printBackends(table, c, cfg.Chains[c.name], backends[i]) && fine
+		ok = section.print(table) && ok
+		if err := table.Flush(); err != nil {
+			return false, err
 		}
-		return fine
-	})
-	if err != nil {
-		return false, err
 	}
-	if err := section(len(root), "ROOT\tFOUND\tVERDICT", func(table io.Writer) bool { return printRoot(table, root) }); err != nil {
-		return false, err
-	}
-	asked := slices.Concat(append(upstreams, stubs)...)
-	err = section(len(asked), "ZONE\tSERVER\tLATENCY\tVERDICT", func(table io.Writer) bool { return printUpstreams(table, asked) })
-	return ok, err
+	return ok, nil
 }
 
 func checkCertificate(cfg *configs.Config, out io.Writer) bool {

@@ -74,6 +74,7 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 		return nil, err
 	}
 	d.current.Store(gen)
+	gen.stack.announceChains(nil)
 	gen.parts() // whoever was never asked is probed from now on
 	d.server = server.New(conf, d.handler(gen))
 	if err := d.listen(cfg); err != nil {

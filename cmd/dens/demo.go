@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -24,9 +26,10 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try it: a chain, sample names and a server, all on this machine",
-		Long: `demo runs an Ethereum chain in this process, with contracts like those of ENS and sample names of
-every kind, an upstream DNS server, and dens in front of them. It needs no network and no other program,
-and ends with Ctrl-C. Nothing is kept.`,
+		Long: `demo runs an Ethereum chain in this process, with a beacon chain that signs its blocks, contracts like
+those of ENS and sample names of every kind, an upstream DNS server, and dens in front of them, which
+proves every name down from the signatures. It needs no network and no other program, and ends with
+Ctrl-C. Nothing is kept.`,
 		Example: `  dens demo
   dens demo --listen 127.0.0.1:5300 --http 127.0.0.1:8080`,
 		Args: cobra.NoArgs,
@@ -51,7 +54,12 @@ func runDemo(ctx context.Context, listen, http string, log *slog.Logger, out io.
 		return err
 	}
 	defer chain.Close() //nolint:errcheck // the process ends
-	cfg, err := demoConfig(chain, listen, http)
+	dir, err := os.MkdirTemp("", "dens-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // the process ends
+	cfg, err := demoConfig(chain, dir, listen, http)
 	if err != nil {
 		return err
 	}
@@ -62,15 +70,25 @@ func runDemo(ctx context.Context, listen, http string, log *slog.Logger, out io.
 	})
 }
 
-// demoConfig is the configuration of a server over the demo's chain.
-func demoConfig(c *demo.Chain, listen, http string) (*configs.Config, error) {
+// demoConfig is the configuration of a server over the demo's chain, which proves its answers as it would
+// those of Ethereum mainnet. dir is for its files.
+func demoConfig(c *demo.Chain, dir, listen, http string) (*configs.Config, error) {
+	network := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(network, c.Beacon.NetworkConfig(), 0o600); err != nil {
+		return nil, err
+	}
+	root, _ := c.Beacon.Checkpoint()
 	text := fmt.Sprintf(`
 listen: { dns: [%q], http: %q }
 access: { allow: [loopback] }
 chains:
   demo:
     id: %d
-    trust: single
+    trust: proven
+    anchor: optimistic
+    beacon: [{ url: %q, operator: demo }]
+    checkpoint: %q
+    network: %q
     rpc: [{ url: %q, operator: demo }, { url: %q, operator: demo }]
     ccip: { allow_http: true, allow_private: true }
 names:
@@ -84,7 +102,7 @@ names:
     ttl: 10s
     negative_ttl: 5s
 resolve: { mode: forward, forward: [%q] }
-`, listen, http, c.ChainID(), c.HTTPURL(), c.WSURL(), c.Registry.Hex(), c.UniversalResolver.Hex(),
+`, listen, http, c.ChainID(), c.Beacon.URL(), root.Hex(), network, c.HTTPURL(), c.WSURL(), c.Registry.Hex(), c.UniversalResolver.Hex(),
 		demo.GatewayA, demo.GatewayAAAA, c.DNS)
 	return configs.Parse("demo", []byte(text), func(string) (string, bool) { return "", false })
 }
@@ -104,9 +122,10 @@ func printDemo(out io.Writer, c *demo.Chain, cfg *configs.Config, took time.Dura
 DNS            %s (UDP and TCP)
 state, DoH     http://%s/ and http://%s/dns-query
 RPC            %s (chain id %d)
+beacon API     %s
 registry       %s
 where from     dens lookup alice.eth --server %s
-`, at, cfg.Listen.HTTP, cfg.Listen.HTTP, c.HTTPURL(), c.ChainID(), c.Registry.Hex(), at)
+`, at, cfg.Listen.HTTP, cfg.Listen.HTTP, c.HTTPURL(), c.ChainID(), c.Beacon.URL(), c.Registry.Hex(), at)
 	return err
 }
 

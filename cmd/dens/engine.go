@@ -72,13 +72,21 @@ type lateResolver struct {
 
 func (l *lateResolver) set(r resolver.Resolver) { l.at.Store(&r) }
 
+// get returns what was set last, nil when that is nothing.
+func (l *lateResolver) get() resolver.Resolver {
+	if r := l.at.Load(); r != nil {
+		return *r
+	}
+	return nil
+}
+
 // Resolve implements resolver.Resolver.
 func (l *lateResolver) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
-	r := l.at.Load()
-	if r == nil || *r == nil {
+	r := l.get()
+	if r == nil {
 		return nil, fmt.Errorf("%s: %w", q.Name, errNoServers)
 	}
-	return (*r).Resolve(ctx, q)
+	return r.Resolve(ctx, q)
 }
 
 // newEngine builds an engine, or takes over an old one that the configuration would not change. An

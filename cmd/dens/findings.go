@@ -29,6 +29,8 @@ type finding struct {
 	Errors        []extendedError  `json:"extended_errors,omitempty"`
 	Origin        *resolver.Origin `json:"origin,omitempty"`
 	Milliseconds  float64          `json:"milliseconds"`
+	// CheckpointAge is how old the checkpoint is that Origin.Proof begins with, in seconds.
+	CheckpointAge int64 `json:"checkpoint_age,omitempty"`
 	// Trace and TrustChain are there where they are asked for.
 	Trace      []resolver.Step      `json:"trace,omitzero"`
 	TrustChain []resolver.TrustStep `json:"trust_chain,omitzero"`
@@ -59,6 +61,7 @@ func (f *findings) add(rrtype uint16, a asked, elapsed time.Duration) {
 		Records:       []record{},
 		Origin:        a.origin,
 		Milliseconds:  float64(elapsed.Microseconds()) / 1000,
+		CheckpointAge: int64(a.checkpointAge / time.Second),
 		Trace:         a.steps,
 		TrustChain:    a.trust,
 		zone:          a.zone,
@@ -205,19 +208,7 @@ func printOrigin(out io.Writer, o *resolver.Origin) {
 		row("content", "%s", o.ContentHash)
 	}
 	row("trust", "%s", describeTrust(o))
-	if len(o.Gateways) > 0 {
-		row("off-chain", "data from %s (CCIP-Read): as good as the check in the contract", strings.Join(o.Gateways, ", "))
-	}
-}
-
-func describeTrust(o *resolver.Origin) string {
-	who := strings.Join(o.Backends, ", ")
-	switch o.Trust {
-	case "quorum":
-		return "quorum: " + who + " agree"
-	case "single":
-		return "single: " + who + " is believed"
-	default:
-		return o.Trust + ": " + who
+	if g := describeGateways(o); g != "" {
+		row("off-chain", "%s", g)
 	}
 }

@@ -32,13 +32,14 @@ func newLookup() *cobra.Command {
 		Use:   "lookup NAME [TYPE...]",
 		Short: "Look up a name and show where the answer comes from",
 		Long: `lookup asks for the records of a name, A, AAAA and TXT unless told otherwise. Of an on-chain name it
-shows where they come from: the chain, the block, the resolver contract, the content hash, which
-backends agreed, and how far the answer can be trusted.
+shows where they come from: the chain, the block, the resolver contract, the content hash, who vouches for
+the block, which backends agreed or served the proofs, and how far the answer can be trusted.
 
 Without --server it resolves by itself, with the configuration of --config or the built-in one. It can
 then show how: --trace prints each step, which server was asked for what, how long it took and what came
-of it; --trust prints the chain of trust of the answer, from the anchor down. Both ask for A unless told
-otherwise. In JSON, times of steps are nanoseconds.
+of it; --trust prints the chain of trust of the answer, from the anchor down: of an on-chain name the
+chain of evidence, from the checkpoint of the beacon chain to the contracts' storage. Both ask for A
+unless told otherwise. In JSON, times of steps are nanoseconds.
 
 Exit codes: 0 records were found, 1 bad arguments or configuration, 2 the name exists but has no such
 record, 3 the name does not exist, 4 no answer that can be trusted could be had.`,
@@ -144,6 +145,8 @@ type asked struct {
 	zone   string // the kind of zone that answered; "" when it is not known
 	steps  []resolver.Step
 	trust  []resolver.TrustStep
+
+	checkpointAge time.Duration // of the evidence in origin; 0: none, or not known
 }
 
 // traced returns an asker that adds the steps and the chain of trust to the reply, as far as wanted.
@@ -208,7 +211,9 @@ func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 		if entry.HasEDE {
 			a.ede = []resolver.EDE{{Code: entry.EDECode, Text: entry.EDEText}}
 		}
-		a.origin, err = parseOrigin(entry.Origin)
+		if a.origin, err = parseOrigin(entry.Origin); a.origin != nil {
+			a.checkpointAge = checkpointAge(a.origin, st.network(a.origin.Chain), time.Now())
+		}
 		return a, err
 	}, st.close, nil
 }
@@ -258,6 +263,7 @@ func readReply(msg *dns.Msg) (asked, error) {
 				if a.origin, err = parseOrigin(o.Data); err != nil {
 					return a, err
 				}
+				a.checkpointAge = checkpointAge(a.origin, nil, time.Now())
 			}
 		}
 	}

@@ -23,6 +23,7 @@ func (d *daemonState) addMetrics() error {
 	}
 	var err error
 	d.metrics, err = web.NewMetrics(d.registry, version, web.Sources{
+		Chains:    func() []web.Chain { return d.current.Load().stack.chainStates() },
 		Backends:  func() []web.Backend { return d.current.Load().stack.backends() },
 		Upstreams: func() []web.Upstream { return d.current.Load().stack.upstreams() },
 		Recursion: func() web.Recursion { return d.current.Load().stack.recursion() },
@@ -46,6 +47,7 @@ func (d *daemonState) observe(e cache.Event) {
 func (d *daemonState) status() web.Status {
 	gen := d.current.Load()
 	return web.Status{
+		Chains:    gen.stack.chainStates(),
 		Backends:  gen.stack.backends(),
 		Upstreams: gen.stack.upstreams(),
 		Recursion: gen.stack.recursion(),
@@ -87,11 +89,7 @@ func (g *generation) parts() []web.Part { return g.stack.parts() }
 func (s *stack) parts() []web.Part {
 	var parts []web.Part
 	for _, c := range s.chains {
-		p := web.Part{Name: "chain " + c.name, Ready: c.ready()}
-		if !p.Ready {
-			p.Reason = firstReason(c.pool.Status())
-		}
-		parts = append(parts, p)
+		parts = append(parts, c.part())
 	}
 	parts = append(parts, s.engine.parts(time.Now())...)
 	for _, f := range s.forwards {
@@ -125,6 +123,14 @@ func firstReason(endpoints []pool.Status) string {
 		}
 	}
 	return "the backends have not answered yet, or do not agree on a block"
+}
+
+func (s *stack) chainStates() []web.Chain {
+	var out []web.Chain
+	for _, c := range s.chains {
+		out = append(out, c.state(time.Now()))
+	}
+	return out
 }
 
 func (s *stack) backends() []web.Backend {

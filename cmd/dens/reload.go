@@ -54,24 +54,25 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	d.current.Store(gen)
 	gen.stack.takeOver()
 	d.server.SetHandler(d.handler(gen))
+	gen.stack.announceChains(old.stack)
 	if swap {
 		go d.endWeb(d.web)
 		d.web = newWeb
 	}
-	d.dropChanged(old.cfg, gen)
+	d.dropChanged(old, gen)
 	d.retire(old)
-	d.dropChanged(old.cfg, gen) // what the queries have left that were under way
+	d.dropChanged(old, gen) // what the queries have left that were under way
 	return nil
 }
 
 // dropChanged drops from the cache what the new generation answers in another way than the old one.
-func (d *daemonState) dropChanged(old *configs.Config, gen *generation) {
+func (d *daemonState) dropChanged(old, gen *generation) {
 	dropped := 0
-	tags := changed(zoneTags(old), zoneTags(gen.cfg))
+	tags := changed(zoneTags(old.cfg, old.stack.checkpoints()), zoneTags(gen.cfg, gen.stack.checkpoints()))
 	if len(tags) > 0 {
 		dropped += gen.cache.Drop(tags...)
 	}
-	zones := changed(routeKinds(old), routeKinds(gen.cfg))
+	zones := changed(routeKinds(old.cfg), routeKinds(gen.cfg))
 	if len(zones) > 0 {
 		var names [][]byte
 		for _, zone := range zones {
@@ -207,15 +208,16 @@ func wireName(zone string) []byte {
 }
 
 // zoneTags maps the cache's tag of each zone to all of the configuration that its answers depend on. That
-// is also how many backends have to agree: what fewer said must not outlive the change.
-func zoneTags(cfg *configs.Config) map[string]string {
+// is also who vouches for it: what fewer backends said, or another consensus, must not outlive the change.
+// checkpoints are those of its chains by name, as read from files.
+func zoneTags(cfg *configs.Config, checkpoints map[string]string) map[string]string {
 	tags := map[string]string{}
 	for _, n := range cfg.Names {
 		c := cfg.Chains[n.Chain]
-		if c.Trust != "quorum" {
+		if c.Trust != configs.TrustQuorum && c.Trust != configs.TrustProven {
 			c.Quorum = 1
 		}
-		data, err := json.Marshal([]any{n, c.ID, c.Trust, c.Quorum})
+		data, err := json.Marshal([]any{n, c.ID, c.Trust, c.Quorum, c.Anchor, checkpoints[n.Chain], c.Network})
 		if err != nil {
 			data = fmt.Append(nil, err) // never equal to what it was: better a drop too many
 		}

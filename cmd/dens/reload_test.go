@@ -52,6 +52,7 @@ func TestReloadDrops(t *testing.T) {
 		{"another chain", "id: 1", "id: 11155111", []string{"zone:eth"}, nil},
 		{"another registry", "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e", "0x0000000000000000000000000000000000000001", []string{"zone:eth"}, nil},
 		{"less trust", "trust: quorum\n    quorum: 2", single, []string{"zone:eth"}, nil},
+		{"proofs", "trust: quorum", "trust: proven", []string{"zone:eth"}, nil},
 		{"a greater quorum", "trust: quorum\n    quorum: 2", quorum3, []string{"zone:eth"}, nil},
 		{"a zone forwarded", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], zones: [{ zone: corp.example, forward: ["192.0.2.54"] }] }`, nil, []string{"corp.example."}},
 		{"a stub zone", `forward: ["192.0.2.53"] }`, `forward: ["192.0.2.53"], zones: [{ zone: corp.example, stub: ["192.0.2.54"] }] }`, nil, []string{"corp.example."}},
@@ -68,7 +69,7 @@ func TestReloadDrops(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.story, func(t *testing.T) {
 			after := parseConfig(t, strings.Replace(reloadBase, tt.old, tt.new, 1))
-			if got := changed(zoneTags(before), zoneTags(after)); !slices.Equal(got, tt.tags) {
+			if got := changed(zoneTags(before, nil), zoneTags(after, nil)); !slices.Equal(got, tt.tags) {
 				t.Errorf("tags %q, want %q", got, tt.tags)
 			}
 			if got := changed(routeKinds(before), routeKinds(after)); !slices.Equal(got, tt.zones) {

@@ -37,8 +37,9 @@ type stack struct {
 	judges   []*judge // of what upstream servers say
 	own      []string // zones with servers of their own
 	guards   []string // zones that are not answered for want of trust anchors
-	chains   []chainStack
-	closers  []func() // in the order of their making
+	chains   []*chainStack
+	hosts    resolver.Resolver // finds the hosts of backends and gateways; nil: nobody does
+	closers  []func()          // in the order of their making
 	log      *slog.Logger
 }
 
@@ -62,7 +63,7 @@ func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) 
 		return nil, err
 	}
 	s.closers = append(s.closers, s.engine.release)
-	if err := s.build(cfg, onlooker); err != nil {
+	if err := s.build(cfg, old, onlooker); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -72,15 +73,25 @@ func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) 
 	if !onlooker {
 		s.engine.start()
 		s.watchJudges()
+		for _, c := range s.chains {
+			c.watchAnchor()
+		}
 	}
 	return s, nil
 }
 
-// takeOver has the engine ask this stack, rather than the one before it, for what is not its own to find.
+// takeOver has the engine and the chains ask this stack, rather than the one before it, for what is not their
+// own to find.
 func (s *stack) takeOver() {
 	s.engine.hosts.set(unvalidated(s.router)) // as elsewhere, validation is for what the servers say
 	s.engine.own.Store(&s.own)
 	s.engine.upstream.set(s.upstream)
+	for _, c := range s.chains {
+		c.hosts.set(s.hosts)
+		if c.light != nil {
+			c.light.hosts.set(s.hosts)
+		}
+	}
 }
 
 // close ends all connections. Queries under way fail: let them end first.
@@ -91,7 +102,7 @@ func (s *stack) close() {
 	s.closers = nil
 }
 
-func (s *stack) build(cfg *configs.Config, onlooker bool) error {
+func (s *stack) build(cfg *configs.Config, old *stack, onlooker bool) error {
 	bootstrap, err := s.bootstrap(cfg)
 	if err != nil {
 		return err
@@ -111,11 +122,11 @@ func (s *stack) build(cfg *configs.Config, onlooker bool) error {
 	// the backends to find the backends.
 	hosts := bootstrap
 	if _, ok := routes["."]; ok {
-		if hosts, err = s.hosts(cfg, routes, onlooker); err != nil {
+		if hosts, err = s.findHosts(cfg, routes, onlooker); err != nil {
 			return err
 		}
 	}
-	if err := s.addChains(cfg, hosts); err != nil {
+	if err := s.addChains(cfg, hosts, old, onlooker); err != nil {
 		return err
 	}
 	if err := s.addNames(cfg, routes); err != nil {
@@ -139,9 +150,9 @@ func (s *stack) build(cfg *configs.Config, onlooker bool) error {
 	return nil
 }
 
-// hosts returns who finds the hosts of backends and gateways. An onlooker's look-ups show what it takes to
+// findHosts returns who finds the hosts of backends and gateways. An onlooker's look-ups show what it takes to
 // answer a question: what the backends' hosts have taught one engine is not to be known to the other.
-func (s *stack) hosts(cfg *configs.Config, routes map[string]resolver.Route, onlooker bool) (resolver.Resolver, error) {
+func (s *stack) findHosts(cfg *configs.Config, routes map[string]resolver.Route, onlooker bool) (resolver.Resolver, error) {
 	if onlooker && cfg.Resolve.Mode == configs.ModeRecursive && len(cfg.Resolve.Fallback) == 0 {
 		own, err := newEngine(cfg, nil, true, s.log)
 		if err != nil {
@@ -321,7 +332,7 @@ func (s *stack) addForward(cfg *configs.Config, zone string, upstreams []configs
 
 func (s *stack) addNames(cfg *configs.Config, routes map[string]resolver.Route) error {
 	for _, n := range cfg.Names {
-		at := slices.IndexFunc(s.chains, func(c chainStack) bool { return c.name == n.Chain })
+		at := slices.IndexFunc(s.chains, func(c *chainStack) bool { return c.name == n.Chain })
 		if at < 0 {
 			return fmt.Errorf("zone %s: there is no chain %s", n.Zone, n.Chain)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,14 +24,10 @@ func printTrust(out io.Writer, question string, a finding) error {
 	}
 	if o := a.Origin; o != nil {
 		fmt.Fprintf(table, "chain %s\n", printable(o.Chain))
-		row("block", fmt.Sprintf("%d of %s", o.Block, o.BlockTime.UTC().Format(time.DateTime+" UTC")))
-		row("block hash", o.BlockHash)
-		row("trust", describeTrust(o))
+		evidenceRows(o, time.Duration(a.CheckpointAge)*time.Second, row)
 		row("name", o.Name)
 		row("resolver", o.Resolver)
-		for _, g := range o.Gateways {
-			row("off-chain", "data from "+g+" (CCIP-Read): as good as the check in the contract")
-		}
+		row("off-chain", describeGateways(o))
 		fmt.Fprintln(table)
 	}
 	for _, s := range a.TrustChain {
@@ -81,6 +78,8 @@ func (a finding) judgement() string {
 	switch {
 	case a.rcode != dns.RcodeSuccess && a.rcode != dns.RcodeNameError:
 		return "There is no answer that can be trusted."
+	case a.Origin != nil && a.Origin.Trust == "proven" && len(a.TrustChain) == 0:
+		return a.provenJudgement()
 	case a.Authenticated && len(a.TrustChain) > 0:
 		return "The answer is secure (AD): every link has been checked."
 	case a.Authenticated:
@@ -96,4 +95,26 @@ func (a finding) judgement() string {
 	default:
 		return "The answer is not validated (resolve.validate)."
 	}
+}
+
+// provenJudgement says what the evidence of an answer from the chain comes to.
+func (a finding) provenJudgement() string {
+	verdict := "The answer is proven"
+	if a.Authenticated {
+		verdict += " (AD)"
+	}
+	verdict += ": it was computed here, over state that is proven down from the block's hash. "
+	switch p := a.Origin.Proof; {
+	case p == nil:
+	case p.Beacon != nil:
+		verdict += "Ethereum's consensus has signed that, from the checkpoint on."
+	case p.Anchor == "trusted":
+		verdict += "For the hash, one node is believed."
+	default:
+		verdict += "For the hash, backends that agree are believed."
+	}
+	if len(a.Origin.Gateways) > 0 {
+		verdict += " Its off-chain data is as good as the check in the contract."
+	}
+	return strings.TrimSpace(verdict)
 }

@@ -10,13 +10,19 @@ import (
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
+		Use:   "version",
+		Short: "Print the version",
+		Long: `version prints the version and what it was built with. Where a checkpoint of a beacon chain was built
+in, which is used if the configuration has none, it prints its network, root, slot and age.`,
 		Example: "  dens version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "dens %s%s %s %s/%s\n",
-				version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "dens %s%s %s %s/%s\n", version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			b, err := parseBuiltIn(checkpoint)
+			if b != nil {
+				fmt.Fprintf(out, "checkpoint %s\n", b)
+			}
 			return err
 		},
 	}
