@@ -2,8 +2,13 @@ package pool
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
+
+	"dens/chain"
+	"dens/chain/internal/rpctest"
 )
 
 // BenchmarkCallAt is ten messages in a batch over loopback, the fake node's work included.
@@ -37,6 +42,34 @@ func BenchmarkCheckReply(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		if _, err := checkReply(body, ids, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFetch is twenty proofs in a batch over loopback, the fake node's work included.
+func BenchmarkFetch(b *testing.B) {
+	p, nodes := calm(b, Config{}, "a")
+	requests := make([]chain.Request, 20)
+	for i := range requests {
+		requests[i] = proofs(nodes[0].Head())[0]
+	}
+	node := "0x" + strings.Repeat("ab", 532) // a full branch
+	nodes[0].Handle("eth_getProof", func([]json.RawMessage) rpctest.Answer {
+		return rpctest.Answer{Result: map[string]any{"accountProof": []string{node, node, node, node, node, node, node, node}}}
+	})
+	for b.Loop() {
+		if err := p.Fetch(b.Context(), requests, func(r chain.Reply) error { return r.Errs[19] }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAnchor is a block that is known.
+func BenchmarkAnchor(b *testing.B) {
+	p, _ := calm(b, Config{}, "a", "b", "c")
+	for b.Loop() {
+		if _, err := p.Anchor(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

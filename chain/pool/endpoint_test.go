@@ -234,35 +234,6 @@ func TestSizeOfCall(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
-	n := fakeNode(t)
-	for _, url := range []string{n.URL(), n.WS()} {
-		e := endpoint(t, url)
-		p, err := e.Probe(within(t, 2*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.ChainID != 1 || p.Head.Hash != n.Head().Hash || !p.Archive || !p.Proofs || !p.Batches || p.Latency <= 0 {
-			t.Errorf("%s: %+v", url, p)
-		}
-	}
-	n.RefuseBatches(true)
-	p, err := endpoint(t, n.URL()).Probe(within(t, 2*time.Second))
-	if err != nil || p.Batches {
-		t.Errorf("refused batches: %+v, %v", p, err)
-	}
-	n.SetChainID(5)
-	p, err = endpoint(t, n.URL()).Probe(within(t, 2*time.Second))
-	if !errors.Is(err, chain.ErrWrongChain) || p.ChainID != 5 {
-		t.Errorf("wrong chain: %+v, %v", p, err)
-	}
-	n.Close()
-	defer n.Restart()
-	if _, err = endpoint(t, n.URL()).Probe(within(t, 2*time.Second)); !errors.Is(err, chain.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
-		t.Errorf("down: %v", err)
-	}
-}
-
 func TestConfigErrors(t *testing.T) {
 	tests := map[string]EndpointConfig{
 		"no URL given":                {ChainID: 1},

@@ -97,7 +97,7 @@ func TestGeth(t *testing.T) {
 			}
 			followsGeth(t, e, backend, head)
 			p, err := e.Probe(within(t, 5*time.Second))
-			if err != nil || !p.Archive || !p.Proofs || !p.Batches || p.ChainID != 1337 {
+			if err != nil || !p.Archive || !p.Proofs || !p.Batches || !p.ByHash || !p.AccessLists || p.ProofWindow != p.Head.Number+1 || p.ChainID != 1337 {
 				t.Errorf("probe: %+v, %v", p, err)
 			}
 			if s := e.Status(); s.State != Closed || s.Errors > 1 { // the unknown block
@@ -124,6 +124,45 @@ func followsGeth(t *testing.T, e *Endpoint, backend *simulated.Backend, head cha
 	}
 	if got, err := e.BlockAt(within(t, 5*time.Second), head.Number); err != nil || got.Hash != head.Hash {
 		t.Errorf("the block before: %v, %v", got, err)
+	}
+}
+
+// TestGethWindow: a node that is no archive proves its newest blocks, and says of the others that it has
+// them not.
+func TestGethWindow(t *testing.T) {
+	t.Parallel()
+	backend, urls := geth(t)
+	for range 140 {
+		backend.Commit()
+	}
+	p := newPool(t, Config{Endpoints: []EndpointConfig{{URL: urls[0], ChainID: 1337, BlockInterval: time.Hour}}})
+	e := p.Endpoints()[0]
+	probe, err := e.Probe(within(t, 5*time.Second))
+	if err != nil || probe.ProofWindow != 128 || probe.Archive || !probe.AccessLists {
+		t.Errorf("probe: %+v, %v", probe, err)
+	}
+	old, err := e.BlockAt(within(t, time.Second), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range []chain.Head{old, {Hash: common.Hash{7}}} {
+		err = p.Fetch(within(t, 5*time.Second), proofs(head)[:1], func(r chain.Reply) error { return r.Errs[0] })
+		if !errors.Is(err, chain.ErrUnknownBlock) {
+			t.Errorf("a proof of block %d: %v", head.Number, err)
+		}
+	}
+	anchor, err := p.Anchor(within(t, time.Second))
+	if err != nil || anchor.Number != 141 {
+		t.Fatalf("%+v, %v", anchor, err)
+	}
+	err = p.Fetch(within(t, 5*time.Second), proofs(anchor.Head), func(r chain.Reply) error {
+		if !isProof(r.Results[0], rootOf(r.Results[1]).root) || string(r.Results[2]) != "null" || r.Errs[3] == nil {
+			t.Errorf("%s, %v", r.Results, r.Errs)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

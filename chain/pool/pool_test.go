@@ -18,13 +18,38 @@ import (
 )
 
 // three starts nodes and a pool over them; each is its own operator unless told otherwise.
-func three(t *testing.T, cfg Config, operators ...string) (*Pool, []*rpctest.Node) {
+func three(t testing.TB, cfg Config, operators ...string) (*Pool, []*rpctest.Node) {
+	t.Helper()
+	return several(t, cfg, func(*EndpointConfig) {}, operators...)
+}
+
+// calm is three whose endpoints stand in the order of preference, are not polled, and are given all the
+// time that there is before another is asked too.
+func calm(t testing.TB, cfg Config, operators ...string) (*Pool, []*rpctest.Node) {
+	t.Helper()
+	p, nodes := several(t, cfg, func(ec *EndpointConfig) { ec.BlockInterval, ec.IdlePoll = time.Hour, time.Hour }, operators...)
+	settle(p)
+	return p, nodes
+}
+
+// settle puts the endpoints back in order.
+func settle(p *Pool) {
+	prefer(p)
+	for _, e := range p.endpoints {
+		e.health.mu.Lock()
+		e.health.failing, e.health.ring[0] = 0, hedgeMost
+		e.health.mu.Unlock()
+	}
+}
+
+func several(t testing.TB, cfg Config, change func(*EndpointConfig), operators ...string) (*Pool, []*rpctest.Node) {
 	t.Helper()
 	nodes := make([]*rpctest.Node, len(operators))
 	for i, op := range operators {
 		nodes[i] = fakeNode(t)
 		ec := quick(nodes[i].URL())
 		ec.Operator, ec.Name = op, fmt.Sprintf("n%d", i)
+		change(&ec)
 		cfg.Endpoints = append(cfg.Endpoints, ec)
 	}
 	p := newPool(t, cfg)

@@ -28,7 +28,7 @@ type world struct {
 	nodes []*rpctest.Node
 }
 
-func newWorld(t *testing.T, n int) *world {
+func newWorld(t testing.TB, n int) *world {
 	t.Helper()
 	w := &world{}
 	var endpoints []pool.EndpointConfig
@@ -78,7 +78,7 @@ func (w *world) ask(t *testing.T, what string) (chain.Result, error) {
 	return w.Call(ctx, chain.Call{Msgs: []chain.Msg{{To: to, Data: []byte(what)}, {To: to, Data: []byte("second")}}})
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if f() {
@@ -261,4 +261,41 @@ func TestHundredCallersAndClose(t *testing.T) {
 	}
 	stacks := make([]byte, 1<<20)
 	t.Errorf("%d goroutines before, %d after\n%s", goroutines, after, stacks[:runtime.Stack(stacks, true)])
+}
+
+// TestAnchorOnTheWire: the block that two of three name, while one names another, and its age is bounded
+// although nothing but Anchor and Fetch uses the backends.
+func TestAnchorOnTheWire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.nodes[0].Extend(95, 6, "fork", time.Now())
+	for i := range 3 {
+		for _, n := range w.nodes[1:] {
+			n.Extend(uint64(100+i), 1, "main", time.Now().Truncate(time.Second))
+		}
+		want := w.nodes[1].Head()
+		eventually(t, "the new block", func() bool {
+			a, err := w.Anchor(t.Context())
+			return err == nil && a.Head == want && fmt.Sprint(a.Vouchers) == "[b c]" && a.Source == chain.AnchorQuorum
+		})
+		err := w.pool.Fetch(t.Context(), []chain.Request{{Method: "eth_getBlockByHash", Params: []any{want.Hash, false}}}, func(r chain.Reply) error {
+			if string(r.Results[0]) == "null" {
+				return chain.ErrUnknownBlock
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// BenchmarkAnchor is an agreement that is fresh.
+func BenchmarkAnchor(b *testing.B) {
+	w := newWorld(b, 3)
+	for b.Loop() {
+		if _, err := w.Anchor(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
