@@ -178,7 +178,7 @@ func (c *networkConfig) forks(n *Network) {
 	var last *Fork
 	for i, fork := range forkNames()[1:] {
 		known[strings.ToUpper(fork)] = true
-		f, ok := c.fork(fork)
+		f, ok := c.fork(strings.ToUpper(fork))
 		switch {
 		case !ok:
 			last = nil
@@ -197,7 +197,7 @@ func (c *networkConfig) forks(n *Network) {
 		if !ok || known[name] || name == "GENESIS" {
 			continue
 		}
-		if f, ok := c.fork(strings.ToLower(name)); ok {
+		if f, ok := c.fork(name); ok {
 			n.Forks = append(n.Forks, f)
 		}
 	}
@@ -216,13 +216,12 @@ func (c *networkConfig) forks(n *Network) {
 	})
 }
 
-// fork reads a fork's epoch and version; ok is false when it is not scheduled.
-func (c *networkConfig) fork(name string) (f Fork, ok bool) {
-	key := strings.ToUpper(name)
+// fork reads the epoch and the version of the fork whose keys begin so; ok is false when it is not scheduled.
+func (c *networkConfig) fork(key string) (f Fork, ok bool) {
 	if c.values[key+forkEpoch] == nil {
 		return f, false
 	}
-	f = Fork{Name: name, Epoch: c.must(key+forkEpoch, farFuture)}
+	f = Fork{Name: forkName(key), Epoch: c.must(key+forkEpoch, farFuture)}
 	if f.Epoch == farFuture {
 		return f, false
 	}
