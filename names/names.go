@@ -109,7 +109,7 @@ type Source struct {
 	Trust    chain.Trust
 	Resolver string   // the resolver contract's address in EIP-55 spelling; "" is none
 	Backends []string // the operators that agreed
-	Gateways []string // CCIP-Read gateways whose data is in it
+	Gateways []string // CCIP-Read gateways whose data, or failure, is in it, as chain.Output.Gateways
 	// Signature says, with Gateways and trust chain.Proven, that a contract checked a signature over their
 	// data, as chain.Output.Signature.
 	Signature bool

@@ -13,7 +13,7 @@ import (
 // Config is what an on-chain zone answers with besides the data of the chain.
 type Config struct {
 	Zone         string            // the names below it are the system's; default "eth."
-	Aliases      []string          // suffixes that stand for Zone, such as "eth.limo."; default none
+	Aliases      []string          // suffixes that stand for Zone, such as "eth.limo."; no answer below them is authentic; default none
 	Parent       resolver.Resolver // answers for an alias itself ("eth.limo."), an ICANN name; default nil: REFUSED
 	GatewayA     []netip.Addr      // IPv4 addresses for names with a content hash; default none
 	GatewayAAAA  []netip.Addr      // IPv6 addresses for names with a content hash; default none
