@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxCommittees = 160  // that are remembered
+	maxCommittees = 128  // that are remembered
 	maxUpdates    = 128  // periods whose update is served
 	maxAnchors    = 1024 // blocks that can be finalised or begun with: one an epoch
 	maxRecent     = 64   // blocks that can be asked for by root or slot

@@ -1,6 +1,8 @@
 package consensus
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"math/big"
@@ -8,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,34 +76,16 @@ type reader struct {
 	config *params.ChainConfig
 }
 
+// points are those of committees that were read before, by root: to read them takes long.
+var points sync.Map
+
 func read(t *testing.T, c *Chain) *reader {
 	t.Helper()
-	var fields map[string]json.RawMessage
 	r := &reader{Chain: c, t: t, config: &params.ChainConfig{GenesisValidatorsRoot: validatorsRoot()}}
-	fields = r.spec()
-	forks := ""
-	for key, value := range fields {
-		text := ""
-		if err := json.Unmarshal(value, &text); err != nil {
-			t.Fatal(err)
-		}
-		if key == "GENESIS_FORK_VERSION" || bytesSuffix(key, "_FORK_VERSION", "_FORK_EPOCH") {
-			forks += key + ": \"" + text + "\"\n"
-		}
-	}
-	if err := r.config.LoadForks([]byte(forks)); err != nil {
+	if err := r.config.LoadForks(c.NetworkConfig()); err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-func bytesSuffix(s string, suffixes ...string) bool {
-	for _, suffix := range suffixes {
-		if len(s) > len(suffix) && s[len(s)-len(suffix):] == suffix {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *reader) get(path string, into any) {
@@ -112,14 +98,6 @@ func (r *reader) get(path string, into any) {
 	if err := json.Unmarshal(w.Body.Bytes(), into); err != nil {
 		r.t.Fatalf("%s: %v", path, err)
 	}
-}
-
-func (r *reader) spec() map[string]json.RawMessage {
-	var spec struct {
-		Data map[string]json.RawMessage `json:"data"`
-	}
-	r.get("/eth/v1/config/spec", &spec)
-	return spec.Data
 }
 
 func (r *reader) optimistic() (u readUpdate) {
@@ -163,7 +141,7 @@ func ssz(chunks []merkle.Value, depth int) common.Hash {
 	}
 	half := min(1<<(depth-1), len(chunks))
 	left, right := ssz(chunks[:half], depth-1), ssz(chunks[half:], depth-1)
-	return sum(append(left[:], right[:]...))
+	return sha256.Sum256(append(left[:], right[:]...))
 }
 
 func (c *readCommittee) root(t *testing.T) common.Hash {
@@ -176,13 +154,13 @@ func (c *readCommittee) root(t *testing.T) common.Hash {
 		chunks[i] = keyRoot(key)
 	}
 	keys, all := ssz(chunks, 9), keyRoot(c.Aggregate)
-	return sum(append(keys[:], all[:]...))
+	return sha256.Sum256(append(keys[:], all[:]...))
 }
 
 func keyRoot(key []byte) merkle.Value {
 	padded := make([]byte, 64)
 	copy(padded, key)
-	return merkle.Value(sum(padded))
+	return sha256.Sum256(padded)
 }
 
 // fork is the lower-case name of the fork of a slot.
@@ -261,7 +239,7 @@ func (r *reader) chunk(name, text string) (chunk merkle.Value) {
 		var length [64]byte
 		copy(length[:], data)
 		length[32] = byte(len(data))
-		chunk = merkle.Value(sum(length[:]))
+		chunk = sha256.Sum256(length[:])
 	case name == "logs_bloom":
 		chunks := make([]merkle.Value, 8)
 		for i := range chunks {
@@ -310,15 +288,10 @@ func (r *reader) check(u readUpdate, signer *readCommittee) {
 func (c *readCommittee) verify(t *testing.T, signers, signature []byte, message common.Hash) bool {
 	t.Helper()
 	var sum bls.G1Jac
-	for i, raw := range c.Keys {
-		if signers[i/8]&(1<<(i%8)) == 0 {
-			continue
+	for i, key := range c.unpack(t) {
+		if signers[i/8]&(1<<(i%8)) != 0 {
+			sum.AddMixed(&key)
 		}
-		var key bls.G1Affine
-		if n, err := key.SetBytes(raw); err != nil || n != 48 {
-			t.Fatalf("key %d: %v", i, err)
-		}
-		sum.AddMixed(&key)
 	}
 	var all bls.G1Affine
 	all.FromJacobian(&sum)
@@ -336,11 +309,34 @@ func (c *readCommittee) verify(t *testing.T, signers, signature []byte, message 
 	return err == nil && ok
 }
 
+// unpack reads the keys, with checks of curve and subgroup, and compares their sum.
+func (c *readCommittee) unpack(t *testing.T) []bls.G1Affine {
+	t.Helper()
+	root := c.root(t)
+	if known, ok := points.Load(root); ok {
+		return known.([]bls.G1Affine)
+	}
+	var sum bls.G1Jac
+	list := make([]bls.G1Affine, len(c.Keys))
+	for i, raw := range c.Keys {
+		if n, err := list[i].SetBytes(raw); err != nil || n != 48 {
+			t.Fatalf("key %d: %v", i, err)
+		}
+		sum.AddMixed(&list[i])
+	}
+	var all bls.G1Affine
+	if got := all.FromJacobian(&sum).Bytes(); !bytes.Equal(got[:], c.Aggregate) {
+		t.Error("the aggregate is not the sum of the keys")
+	}
+	points.Store(root, list)
+	return list
+}
+
 // execution is a source of execution blocks: each call has a new one.
 func execution() func() *types.Header {
-	n := uint64(0)
+	var count atomic.Uint64
 	return func() *types.Header {
-		n++
+		n := count.Add(1)
 		used, withdrawals := n, common.Hash{3}
 		return &types.Header{
 			Number: new(big.Int).SetUint64(n), Time: n, BaseFee: big.NewInt(7_000_000_000), Extra: []byte("extra"),
