@@ -3,6 +3,7 @@ package light
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/beacon/params"
@@ -71,15 +72,15 @@ func begin(n *Network, checkpoint common.Hash, b *Bootstrap) (*Store, error) {
 	}, nil
 }
 
-// suspectFork says of data that fails in the form of a later fork than the one believed to be in force
-// that the fork may have come without this release knowing its time.
+// suspectFork says of data that fails in the form of a fork that is not scheduled that the fork may have
+// come without this release, or the network's configuration, knowing its time.
 func (n *Network) suspectFork(err error, f form, slot uint64) error {
-	fork := n.Fork(slot).Name
-	if !errors.Is(err, ErrProof) && !errors.Is(err, ErrSignature) || rank(f.version) <= rank(fork) || rank(fork) < 0 {
+	scheduled := slices.ContainsFunc(n.Forks, func(known Fork) bool { return known.Name == f.version })
+	if scheduled || !errors.Is(err, ErrProof) && !errors.Is(err, ErrSignature) {
 		return err
 	}
 	return fmt.Errorf("%w at slot %d: found data of %s, expected %s: if that fork has come, upgrade dens or the network's config.yaml (%v)",
-		ErrFork, slot, f.version, fork, err)
+		ErrFork, slot, f.version, n.Fork(slot).Name, err)
 }
 
 // Optimistic is the newest block that a supermajority signed.

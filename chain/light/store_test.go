@@ -184,8 +184,8 @@ func TestHandover(t *testing.T) {
 	}
 	lagging.mustApply(t, s, lagging.update(62).whole(t))
 	lagging.mustApply(t, s, lagging.update(70).whole(t))
-	lagging.mustApply(t, s, lagging.update(127).whole(t))
-	checkHead(t, "optimistic", s.Optimistic(), lagging.block(127))
+	lagging.mustApply(t, s, lagging.update(126).whole(t))
+	checkHead(t, "optimistic", s.Optimistic(), lagging.block(126))
 	checkHead(t, "finalized", s.Finalized(), lagging.block(56))
 	if s.Period() != 0 {
 		t.Errorf("period %d has begun without finality", s.Period())
