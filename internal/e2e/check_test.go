@@ -28,18 +28,44 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("-----BEGIN PRIVATE KEY-----\n"+secret+"\n-----END PRIVATE KEY-----\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	good := `(?m)^demo\s+\S*127\.0\.0\.1:\d+\S*\s+\S+\s+1337\s+\d+\s+[01]\s+\S+s\s+[\d.]+(µs|ms)\s+(yes|no)\s+yes\s+yes\s+ok$`
+	good := `(?m)^demo\s+\S*127\.0\.0\.1:\d+\S*\s+\S+\s+1337\s+\d+\s+[01]\s+\S+s\s+[\d.]+(µs|ms)\s+(yes|no)\s+(all|\d+ blocks)\s+yes\s+yes\s+ok$`
+	network := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(network, chain.Beacon.NetworkConfig(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root, slot := chain.Beacon.Checkpoint()
+	light := func(more string, beacons ...string) worldOptions {
+		return worldOptions{trust: "proven", rpc: []string{chain.HTTPURL(), chain.WSURL()}, chainExt: fmt.Sprintf("    checkpoint: %q\n    network: %q\n    beacon: [\"%s\"]\n%s", root.Hex(), network, strings.Join(beacons, `", "`), more)}
+	}
 	tests := map[string]struct {
 		conf string
 		code int
 		want []string
 	}{
 		"all is well": {listen + worldConfig(chain, worldOptions{rpc: []string{chain.HTTPURL(), chain.WSURL()}, trust: "quorum"}), 0, []string{
-			`(?m)^CHAIN\s+BACKEND\s+OPERATOR\s+ID\s+HEAD\s+LAG\s+AGE\s+LATENCY\s+ARCHIVE\s+PROOFS\s+BATCHES\s+VERDICT$`, good,
+			`(?m)^CHAIN\s+BACKEND\s+OPERATOR\s+ID\s+HEAD\s+LAG\s+AGE\s+LATENCY\s+ARCHIVE\s+PROOFS\s+LISTS\s+BATCHES\s+VERDICT$`, good,
+			`(?m)^CHAIN\s+TRUST\s+ANCHOR\s+BLOCK\s+AGE\s+VERDICT$`, `(?m)^demo\s+quorum \(2 of 2 operators\)\s+-\s+\d+\s+\S+s\s+ok$`,
 			`(?m)^ZONE\s+SERVER\s+LATENCY\s+VERDICT$`, `(?m)^\.\s+` + regexp.QuoteMeta(chain.DNS) + `\s+\S+\s+ok$`,
 		}},
 		"a backend is dead": {listen + worldConfig(chain, worldOptions{rpc: []string{chain.HTTPURL(), deadURL}}), 1, []string{
-			good, `(?m)^demo\s+\S*` + dead.String() + `\S*\s+operator2(\s+-){8}\s+.*refused`,
+			good, `(?m)^demo\s+\S*` + dead.String() + `\S*\s+operator2(\s+-){9}\s+.*refused`,
+		}},
+		"proven": {listen + worldConfig(chain, light("", chain.Beacon.URL())), 0, []string{
+			good, `(?m)^demo\s+proven\s+beacon \(optimistic\)\s+\d+\s+\S+s\s+ok$`,
+			`(?m)^demo\s+demo\s+` + root.Hex() + fmt.Sprintf(`\s+%d\s+\d+ \w+\s+\d+\s+ok$`, slot),
+			`(?m)^demo\s+127\.0\.0\.1:\d+\s+\d+\s+\d+\s+\d+\s+ok$`,
+		}},
+		"a beacon API is dead": {listen + worldConfig(chain, light("", chain.Beacon.URL(), deadURL)), 1, []string{
+			`(?m)^demo\s+proven\s+beacon \(optimistic\)\s+\d+\s+\S+s\s+ok$`, `(?m)^demo\s+` + dead.String() + `\s+-\s+-\s+-\s+.*refused`,
+		}},
+		"the checkpoint is too old": {listen + worldConfig(chain, light("    max_checkpoint_age: 1h\n", chain.Beacon.URL())), 1, []string{
+			`(?m)^demo\s+proven\s+quorum \(2 of 2 operators\)\s+\d+\s+\S+s\s+.*checkpoint is too old`,
+		}},
+		"the checkpoint is too old, and nothing else is wanted": {listen + worldConfig(chain, light("    max_checkpoint_age: 1h\n    anchor: optimistic\n", chain.Beacon.URL())), 1, []string{
+			`(?m)^demo\s+proven\s+beacon \(optimistic\)\s+-\s+-\s+.*checkpoint is too old`,
+		}},
+		"proven by agreement": {listen + worldConfig(chain, worldOptions{trust: "proven", rpc: []string{chain.HTTPURL(), chain.WSURL()}}), 0, []string{
+			good, `(?m)^demo\s+proven\s+quorum \(2 of 2 operators\)\s+\d+\s+\S+s\s+ok: no checkpoint is configured$`,
 		}},
 		"no backend is left": {listen + worldConfig(chain, worldOptions{trust: "quorum", rpc: []string{chain.HTTPURL(), deadURL}}), 1, []string{
 			`1 of 2 operators`,
@@ -91,7 +117,7 @@ func TestBrokenConfig(t *testing.T) {
 		"broken YAML":         {"listen:\n  dns: [\"127.0.0.1:53\"\nlog: {}\n", `dens.yaml:`},
 		"a tab":               {"listen:\n\tdns: []\n", `dens.yaml:2: found broken YAML`},
 		"too great a quorum":  {"chains:\n  ethereum:\n    id: 1\n    quorum: 3\n" + rpc, `dens.yaml:4: chains.ethereum.quorum: found 3, expected at most 1 (the number of operators)`},
-		"proven":              {"chains:\n  ethereum:\n    id: 1\n    trust: proven\n" + rpc, `dens.yaml:4: chains.ethereum.trust: found "proven", expected single or quorum`},
+		"proven by nobody":    {"chains:\n  ethereum:\n    id: 1\n    anchor: optimistic\n" + rpc, `dens.yaml:3: chains.ethereum.checkpoint: found no checkpoint, expected the root of a finalised block of the beacon chain`},
 		"an unknown chain":    {"names:\n  - zone: eth\n    chain: mars\n", `dens.yaml:3: names[0].chain: found "mars", expected a key of chains: ethereum`},
 		"an unknown system":   {"names:\n  - { zone: eth, chain: ethereum, system: gns }\n", `dens.yaml:2: names[0].system: found "gns", expected`},
 		"no certificate":      {"listen:\n  dot: [\"127.0.0.1:8853\"]\n", `dens.yaml:1: tls.cert: found "" (the default), expected a certificate file`},

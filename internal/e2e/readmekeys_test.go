@@ -39,6 +39,10 @@ func configKeys(typ reflect.Type, path string, keys map[string]bool) {
 			for _, k := range []string{"", "[].url", "[].operator", "[].rate", "[].batch"} {
 				keys[key+k] = true
 			}
+		case f.Type == reflect.TypeFor[[]configs.Beacon]():
+			for _, k := range []string{"", "[].url", "[].operator"} {
+				keys[key+k] = true
+			}
 		case f.Type.Kind() == reflect.Map:
 			configKeys(f.Type.Elem(), key+".NAME.", keys)
 		case f.Type.Kind() == reflect.Slice && hasKeys(f.Type.Elem()):
