@@ -211,7 +211,7 @@ func newOwnAsker(config string, log *slog.Logger) (asker, func(), error) {
 		if entry.HasEDE {
 			a.ede = []resolver.EDE{{Code: entry.EDECode, Text: entry.EDEText}}
 		}
-		if a.origin, err = parseOrigin(entry.Origin); a.origin != nil {
+		if a.origin, err = reply.ParseOrigin(entry.Origin); a.origin != nil {
 			a.checkpointAge = checkpointAge(a.origin, st.network(a.origin.Chain), time.Now())
 		}
 		return a, err
@@ -260,7 +260,7 @@ func readReply(msg *dns.Msg) (asked, error) {
 		case *dns.EDNS0_LOCAL:
 			if o.Code == wire.OptionOrigin {
 				var err error
-				if a.origin, err = parseOrigin(o.Data); err != nil {
+				if a.origin, err = reply.ParseOrigin(o.Data); err != nil {
 					return a, err
 				}
 				a.checkpointAge = checkpointAge(a.origin, nil, time.Now())
@@ -268,17 +268,6 @@ func readReply(msg *dns.Msg) (asked, error) {
 		}
 	}
 	return a, nil
-}
-
-func parseOrigin(data []byte) (*resolver.Origin, error) {
-	if len(data) == 0 {
-		return nil, nil
-	}
-	origin := new(resolver.Origin)
-	if err := json.Unmarshal(data, origin); err != nil {
-		return nil, fmt.Errorf("origin of the answer: %w", err)
-	}
-	return origin, nil
 }
 
 // lookupInTurn asks one type after the other, so that no answer comes from the steps of another.
