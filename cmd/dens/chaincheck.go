@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,10 +64,26 @@ func probeBeacon(ctx context.Context, c *chainStack, e configs.Beacon) beaconRep
 		return beaconReport{name: e.Operator, err: err}
 	}
 	defer l.release()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a client has patience with its endpoints; who looks at a configuration need not
+		waitFor(ctx, checkBeaconTime, func() bool { return l.Status().Endpoints[0].Errors >= checkBeaconTries })
+		cancel()
+	}()
 	_, err = l.Anchor(ctx)
 	status := l.Status()
-	return beaconReport{name: status.Endpoints[0].Name, status: status, err: err}
+	api := status.Endpoints[0]
+	if err != nil && api.LastError != "" {
+		err = errors.New(api.LastError)
+	}
+	return beaconReport{name: api.Name, status: status, err: err}
 }
+
+// What a beacon API is given to prove a block, for dens check.
+const (
+	checkBeaconTime  = 15 * time.Second
+	checkBeaconTries = 2
+)
 
 // printAnchors prints what is in force for each chain and tells whether it works.
 func printAnchors(table io.Writer, reports []anchorReport) bool {
