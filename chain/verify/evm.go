@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/consensus/misc/eip4844"
 	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/tracing"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/params"
@@ -122,8 +123,8 @@ const maxExcessBlobGas = 1 << 30
 // blockContext is what a message sees of its block.
 func (r *reader) blockContext(header *types.Header, config *params.ChainConfig) (vm.BlockContext, error) {
 	c := vm.BlockContext{
-		CanTransfer: func(vm.StateDB, common.Address, *uint256.Int) bool { return false }, // only asked for amounts above zero, which nobody has
-		Transfer:    func(vm.StateDB, common.Address, common.Address, *uint256.Int, *params.Rules) {},
+		CanTransfer: canTransfer,
+		Transfer:    transfer,
 		GetHash:     func(n uint64) common.Hash { return r.blockHash(header, n) },
 		Coinbase:    header.Coinbase,
 		GasLimit:    header.GasLimit,
@@ -148,6 +149,20 @@ func (r *reader) blockContext(header *types.Header, config *params.ChainConfig) 
 		c.BlobBaseFee = eip4844.CalcBlobFee(config, header)
 	}
 	return c, nil
+}
+
+// canTransfer and transfer read no account where nothing is transferred: its proof would be fetched for
+// nothing.
+func canTransfer(db vm.StateDB, from common.Address, amount *uint256.Int) bool {
+	return amount.IsZero() || db.GetBalance(from).Cmp(amount) >= 0
+}
+
+func transfer(db vm.StateDB, from, to common.Address, amount *uint256.Int, _ *params.Rules) {
+	if amount.IsZero() {
+		return
+	}
+	db.SubBalance(from, amount, tracing.BalanceChangeTransfer)
+	db.AddBalance(to, amount, tracing.BalanceChangeTransfer)
 }
 
 // blockHash is the hash of one of the last 256 blocks: the parent's is in the header, older ones are in the

@@ -198,13 +198,18 @@ func (p *proven) merge(more proven) {
 	}
 }
 
-// bad turns an error of package proof into one of package chain.
+// unproven is an error of package proof as one of package chain.
+type unproven struct{ kind, err error }
+
+func (u *unproven) Error() string { return u.err.Error() }
+
+func (u *unproven) Unwrap() []error { return []error{u.kind, u.err} }
+
 func bad(err error) error {
-	kind := chain.ErrBadProof
 	if errors.Is(err, proof.ErrMalformed) {
-		kind = chain.ErrMalformed
+		return &unproven{chain.ErrMalformed, err}
 	}
-	return fmt.Errorf("%w: %w", kind, err)
+	return &unproven{chain.ErrBadProof, err}
 }
 
 func isNull(answer json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(answer), []byte("null")) }
@@ -247,6 +252,9 @@ func (p proofPart) read(ctx context.Context, answer json.RawMessage, r *reading)
 		if header, err = r.block.awaitHeader(ctx); err != nil {
 			return err
 		}
+	}
+	if isNull(answer) {
+		return fmt.Errorf("%w: no proof of %s", chain.ErrMalformed, p.address)
 	}
 	nodes, err := proof.DecodeAccountProof(answer, len(p.slots))
 	if err != nil {
@@ -302,11 +310,16 @@ func (r *reading) codeHash(address common.Address) (common.Hash, bool) {
 	return a.CodeHash, ok
 }
 
+// listGas is the gas that a backend may spend on an access list, far less than the message itself gets: a
+// contract that burns all it gets must not keep the backend busy for a guess. What ran out of it has a list
+// too.
+const listGas = 10_000_000
+
 // listPart asks what a message will read (eth_createAccessList).
 type listPart struct{ msg chain.Msg }
 
 func (p listPart) request(at blockHash) chain.Request {
-	args := map[string]any{"to": p.msg.To, "data": hexutil.Bytes(p.msg.Data)}
+	args := map[string]any{"to": p.msg.To, "data": hexutil.Bytes(p.msg.Data), "gas": hexutil.Uint64(listGas)}
 	return chain.Request{Method: "eth_createAccessList", Params: []any{args, at}}
 }
 

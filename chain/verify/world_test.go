@@ -91,14 +91,22 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := make([]response, len(batch))
 	state := false
+	delay := b.delay
 	for i, q := range batch {
+		if b.slow != nil {
+			delay = max(delay, b.slow(q.Method))
+		}
 		out[i] = b.answer(q)
 		state = state || q.Method == "eth_getProof" || q.Method == "eth_createAccessList" || q.Method == "eth_getCode" || q.Method == "eth_getBlockByHash"
 	}
 	if state {
 		b.trips.Add(1)
 	}
-	time.Sleep(b.delay)
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if single {
 		json.NewEncoder(w).Encode(out[0]) //nolint:errcheck // the client sees it
@@ -111,9 +119,6 @@ func (b *backend) answer(q request) response {
 	b.mu.Lock()
 	b.seen[q.Method]++
 	b.mu.Unlock()
-	if b.slow != nil {
-		time.Sleep(b.slow(q.Method))
-	}
 	out := response{Version: "2.0", ID: q.ID}
 	params := make([]any, len(q.Params))
 	for i := range q.Params {
