@@ -44,6 +44,7 @@ func served(t *testing.T, c *Chain) (hash common.Hash) {
 // TestBeaconSignsNewestBlock changes a record, and finds the change in the state that the beacon chain's
 // head leads to.
 func TestBeaconSignsNewestBlock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if served(t, w.Chain) != w.Head().Hash() {
 		t.Error("the beacon chain does not know the names")
@@ -79,6 +80,7 @@ func TestBeaconSignsNewestBlock(t *testing.T) {
 
 // TestBeaconFollowsByItself waits for a block of each chain.
 func TestBeaconFollowsByItself(t *testing.T) {
+	t.Parallel()
 	c, err := Start(t.Context(), Config{Period: time.Second, Beacon: consensus.Config{History: 2, Forks: map[string]uint64{"electra": 0}}})
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +104,7 @@ func TestBeaconFollowsByItself(t *testing.T) {
 
 // TestNodeProvesRecentBlocks asks for proofs at a block of some time ago by its hash, as a verifier does.
 func TestNodeProvesRecentBlocks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	old := w.Head()
 	const layers = 120 // go-ethereum keeps 128

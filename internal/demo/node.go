@@ -149,6 +149,7 @@ func chainConfig(c NodeConfig) *ethconfig.Config {
 	}
 	config.NetworkId = c.ChainID
 	config.SyncMode = ethconfig.FullSync
+	config.RPCEVMTimeout = time.Minute // calls are bounded by gas; a busy machine must not fail them
 	config.TxPool.NoLocals = true
 	config.LogNoHistory = true // logs are searched for block by block: there are few
 	config.DatabaseCache = 16  // MB, as are the others

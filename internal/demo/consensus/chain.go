@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	maxCommittees = 128  // that are remembered
-	maxUpdates    = 128  // periods whose update is served
-	maxAnchors    = 1024 // blocks that can be finalised or begun with: one an epoch
-	maxRecent     = 64   // blocks that can be asked for by root or slot
+	maxCommittees = 128 // that are remembered
+	maxUpdates    = 128 // periods whose update is served
+	maxAnchors    = 256 // blocks that can be finalised or begun with: one an epoch
+	maxRecent     = 64  // blocks that can be asked for by root or slot
 	// pollTime bounds a sleep, so that a clock that is set is noticed.
 	pollTime = 100 * time.Millisecond
 )
@@ -88,10 +89,12 @@ func Start(ctx context.Context, config Config) (*Chain, error) {
 	c.run, c.stop = context.WithCancel(context.Background())
 	c.turn <- struct{}{}
 	c.handler = c.routes()
-	if err := c.past(); err != nil {
-		return nil, fmt.Errorf("beacon chain: %w", err)
+	err = c.past()
+	if err == nil {
+		err = c.listen()
 	}
-	if err := c.listen(); err != nil {
+	if err != nil {
+		c.stop()
 		return nil, fmt.Errorf("beacon chain: %w", err)
 	}
 	if config.Auto {
@@ -117,8 +120,8 @@ func (c *Chain) Close() error {
 	return err
 }
 
-// Now is the slot of now.
-func (c *Chain) Now() uint64 { return uint64(time.Since(c.config.Genesis) / c.config.SlotTime) }
+// Now is the slot of now by the machine's clock; 1 when that says a time before.
+func (c *Chain) Now() uint64 { return uint64(max(time.Since(c.config.Genesis)/c.config.SlotTime, 1)) }
 
 // SlotStart is when a slot begins.
 func (c *Chain) SlotStart(slot uint64) time.Time {
@@ -188,7 +191,7 @@ func (c *Chain) advance(ctx context.Context) (slot uint64, err error) {
 	if err := c.wait(ctx, head+2); err != nil {
 		return 0, err
 	}
-	slot = c.Now() - 1
+	slot = max(c.Now()-1, head+1) // even if the clock was set back just now
 	return slot, c.add(slot)
 }
 
@@ -311,9 +314,7 @@ func (c *Chain) serve(s *signed) {
 	if old, ok := c.updates[period]; !ok || s.score() > old.score() {
 		c.updates[period] = s
 	}
-	if period >= maxUpdates {
-		delete(c.updates, period-maxUpdates)
-	}
+	maps.DeleteFunc(c.updates, func(old uint64, _ update) bool { return old+maxUpdates <= period })
 }
 
 // score orders updates of a period (altair/light-client/sync-protocol.md, is_better_update). Of equals the

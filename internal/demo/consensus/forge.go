@@ -17,7 +17,7 @@ type Forgery struct {
 	Hash          common.Hash   // of the execution block, in the place of the right one
 	Fork          string        // whose format and indices the block has: that of Slot
 	Signer        *Committee    // that of SignatureSlot
-	Signers       int           // 512
+	Signers       int           // 512; negative: none
 	Current, Next *Committee    // that the state proves: those of Slot
 	Finalized     *Forged       // that the state proves: what the head finalises
 }

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -32,7 +33,7 @@ func (c *Chain) listen() error {
 		return err
 	}
 	c.url = "http://" + listener.Addr().String()
-	c.server = &http.Server{Handler: c.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	c.server = &http.Server{Handler: c.handler, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	c.done.Go(func() { _ = c.server.Serve(listener) }) // ends by Close
 	return nil
 }
@@ -112,7 +113,7 @@ func (c *Chain) getUpdates(r *http.Request) any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := []versioned{}
-	for i := range min(count, maxUpdates) {
+	for i := range min(count, maxUpdates, math.MaxUint64-start) {
 		if u, ok := c.updates[start+i]; ok {
 			list = append(list, u.handover())
 		}

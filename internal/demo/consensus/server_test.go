@@ -215,3 +215,33 @@ func TestWhileServing(t *testing.T) {
 		}
 	}
 }
+
+// FuzzHandler: whatever is asked for, the answer is JSON, and 200 or an error of the client.
+func FuzzHandler(f *testing.F) {
+	c, err := Start(f.Context(), Config{Head: execution(), Port: -1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = c.Close() })
+	root, _ := c.Checkpoint()
+	f.Add("bootstrap", root.Hex(), "")
+	f.Add("updates", "", "start_period=18446744073709551615&count=18446744073709551615")
+	f.Add("headers", "18446744073709551615", "")
+	f.Fuzz(func(t *testing.T, kind, id, query string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.RawQuery = query
+		switch kind {
+		case "bootstrap":
+			r.URL.Path = "/eth/v1/beacon/light_client/bootstrap/" + id
+		case "updates":
+			r.URL.Path = "/eth/v1/beacon/light_client/updates"
+		default:
+			r.URL.Path = "/eth/v1/beacon/headers/" + id
+		}
+		w := httptest.NewRecorder()
+		c.Handler().ServeHTTP(w, r)
+		if ours := w.Header().Get("Content-Type") == "application/json"; ours != json.Valid(w.Body.Bytes()) || w.Code >= 500 {
+			t.Errorf("%s?%s: %d %.100s", r.URL.Path, query, w.Code, w.Body)
+		}
+	})
+}

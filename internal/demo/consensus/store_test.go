@@ -143,7 +143,7 @@ func TestStoreCatchesUp(t *testing.T) {
 // TestStoreRefusesForgeries: each forgery is wrong in one way, and believed by nobody. An honest one is.
 func TestStoreRefusesForgeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Forks: map[string]uint64{"fulu": 0, "gloas": 1 << 30}})
+		r := start(t, Config{Forks: map[string]uint64{"fulu": 0}})
 		attacker := NewCommittee("attacker")
 		slot := r.Now() - 1
 		period := slot / SlotsPerPeriod
