@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxConfig  = 1 << 20
+	maxConfig  = 1 << 18
 	maxForks   = 64
 	farFuture  = math.MaxUint64 // FAR_FUTURE_EPOCH: never
 	forkEpoch  = "_FORK_EPOCH"
@@ -174,7 +174,7 @@ func (c *networkConfig) slotTime(byDefault time.Duration) time.Duration {
 func (c *networkConfig) forks(n *Network) {
 	n.Forks = []Fork{{Name: "phase0"}}
 	c.hex("GENESIS"+forkVers, n.Forks[0].Version[:])
-	known := make(map[string]bool)
+	known := map[string]bool{"GENESIS": true, "PHASE0": true}
 	var last *Fork
 	for i, fork := range forkNames()[1:] {
 		known[strings.ToUpper(fork)] = true
@@ -194,8 +194,11 @@ func (c *networkConfig) forks(n *Network) {
 	}
 	for _, key := range c.keys {
 		name, ok := strings.CutSuffix(key, forkEpoch)
-		if !ok || known[name] || name == "GENESIS" {
+		if !ok || known[name] {
 			continue
+		}
+		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || name == "" || len(name) > 40 {
+			c.fail(key, "a name in capitals before it")
 		}
 		if f, ok := c.fork(name); ok {
 			n.Forks = append(n.Forks, f)
