@@ -387,3 +387,25 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// TestPast starts at many slots: there is always a head, something finalised, and a way from the checkpoint
+// to the committee of now.
+func TestPast(t *testing.T) {
+	for _, from := range []uint64{minSlots, SlotsPerPeriod - 2, 2*SlotsPerPeriod - 5} {
+		for now := from; now < from+200; now += 13 {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, Config{Genesis: genesis(now)})
+				_, slot := r.Checkpoint()
+				if head, final := r.Head().Slot, r.Finalized().Slot; head != now-1 || final == 0 || final+3*SlotsPerEpoch < head || slot > final {
+					t.Errorf("now %d: head %d, finalised %d, checkpoint %d", now, head, final, slot)
+				}
+				for period := slot / SlotsPerPeriod; period < now/SlotsPerPeriod; period++ {
+					u := r.Chain.updates[period]
+					if u == nil || u.finalized.header.slot/SlotsPerPeriod != period {
+						t.Errorf("now %d: no handover in period %d", now, period)
+					}
+				}
+			})
+		}
+	}
+}
