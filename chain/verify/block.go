@@ -18,12 +18,13 @@ import (
 
 // block is what is proven of one block's state. All calls at the block share it; it only grows.
 type block struct {
-	v    *Verifier
-	hash common.Hash
+	v     *Verifier
+	hash  common.Hash
+	known chan struct{}
 
 	mu       sync.Mutex // guards what follows
 	anchor   chain.Anchor
-	header   *types.Header // nil until proven
+	header   *types.Header // nil until proven; then known is closed
 	rules    *params.ChainConfig
 	accounts map[common.Address]*account
 	flights  map[item]*flight // what is being fetched
@@ -60,7 +61,7 @@ type flight struct {
 }
 
 func newBlock(v *Verifier, anchor chain.Anchor) *block {
-	return &block{v: v, hash: anchor.Hash, anchor: anchor, accounts: map[common.Address]*account{}, flights: map[item]*flight{}}
+	return &block{v: v, hash: anchor.Hash, known: make(chan struct{}), anchor: anchor, accounts: map[common.Address]*account{}, flights: map[item]*flight{}}
 }
 
 func (b *block) size() int64 {
@@ -121,7 +122,6 @@ func (b *block) slot(address common.Address, slot common.Hash) (common.Hash, boo
 type wants struct {
 	accounts map[common.Address]map[common.Hash]bool
 	codes    map[common.Address]bool // whose code is needed, as far as it is not known
-	lists    []chain.Msg             // whose access lists are asked for
 }
 
 func newWants() *wants {
@@ -148,7 +148,7 @@ func (w *wants) add(list ...access) {
 func (b *block) claim(w *wants) (mine *fetch, others []*flight) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	mine = &fetch{block: b, flight: &flight{done: make(chan struct{})}, lists: w.lists}
+	mine = &fetch{block: b, flight: &flight{done: make(chan struct{})}}
 	waiting := map[*flight]bool{}
 	take := func(it item) bool {
 		if f, ok := b.flights[it]; ok {
@@ -205,40 +205,35 @@ func (b *block) lacksCode(address common.Address, known *account, claimed bool) 
 	return false // whoever proves the account fetches its code
 }
 
-// ensure has all that is wanted proven. It returns the access lists that were asked for, and how many trips
-// and bytes it took.
-func (b *block) ensure(ctx context.Context, w *wants) (lists []list, spent cost, err error) {
+// ensure has all that is wanted proven, and says what it took.
+func (b *block) ensure(ctx context.Context, w *wants) (spent cost, err error) {
 	for try := 0; ; try++ {
 		mine, others := b.claim(w)
 		if mine.empty() && len(others) == 0 {
-			return lists, spent, nil
+			return spent, nil
 		}
 		spent.trips++
 		if !mine.empty() {
 			go mine.run()
-			select {
-			case <-mine.flight.done:
-			case <-ctx.Done():
-				return nil, spent, fmt.Errorf("%w: state is still being fetched", chain.ErrTimeout)
-			}
-			spent.bytes += mine.bytes
-			if mine.flight.err != nil {
-				return nil, spent, mine.flight.err
-			}
-			lists, w.lists = append(lists, mine.found...), nil
+			others = append(others, mine.flight)
 		}
 		for _, f := range others {
 			select {
 			case <-f.done:
 				err = f.err
 			case <-ctx.Done():
-				return nil, spent, fmt.Errorf("%w: state is still being fetched", chain.ErrTimeout)
+				return spent, fmt.Errorf("%w: state is still being fetched", chain.ErrTimeout)
 			}
 		}
-		if err != nil && try == maxRetries {
-			return nil, spent, err
+		spent.bytes += mine.bytes
+		// The flights of others end with their own trouble: what they failed at is tried anew.
+		if mine.flight.err != nil {
+			return spent, mine.flight.err
 		}
-		err = nil // what another call failed at is tried anew
+		if err != nil && try == maxRetries {
+			return spent, err
+		}
+		err = nil
 	}
 }
 
@@ -249,12 +244,7 @@ type cost struct{ trips, bytes int }
 func (b *block) learn(f *fetch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f.proven.header != nil {
-		b.header, b.rules = f.proven.header, f.proven.rules
-		b.anchor = b.complete(b.anchor)
-		b.bytes += 1 << 10
-	}
-	for address, found := range f.proven.accounts {
+	for address, found := range f.accounts {
 		a := b.accounts[address]
 		if a == nil {
 			a = &account{Account: found.Account, by: found.by, slots: map[common.Hash]common.Hash{}}
@@ -264,6 +254,19 @@ func (b *block) learn(f *fetch) {
 		maps.Copy(a.slots, found.slots)
 		b.bytes += 128 * int64(len(found.slots))
 	}
+}
+
+// learnHeader keeps the header at once: proofs that were fetched with it wait for it.
+func (b *block) learnHeader(header *types.Header, rules *params.ChainConfig) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.header != nil {
+		return
+	}
+	b.header, b.rules = header, rules
+	b.anchor = b.complete(b.anchor)
+	b.bytes += 1 << 10
+	close(b.known)
 }
 
 // land ends a flight.
@@ -277,20 +280,21 @@ func (b *block) land(f *fetch, err error) {
 	close(f.flight.done)
 }
 
-// awaitHeader returns the header once whoever fetches it has it.
+// awaitHeader returns the header once it is there. It is being fetched by this call or another, or the
+// last attempt at it has failed.
 func (b *block) awaitHeader(ctx context.Context) (*types.Header, error) {
 	b.mu.Lock()
-	header, f := b.header, b.flights[item{kind: kindHeader}]
+	f := b.flights[item{kind: kindHeader}]
 	b.mu.Unlock()
-	if header == nil && f != nil {
+	if f != nil {
 		select {
+		case <-b.known:
 		case <-f.done:
 		case <-ctx.Done():
 		}
-		header, _ = b.proven()
 	}
-	if header == nil {
-		return nil, fmt.Errorf("%w: without its header nothing of a block is proven", chain.ErrUnknownBlock)
+	if header, _ := b.proven(); header != nil {
+		return header, nil
 	}
-	return header, nil
+	return nil, fmt.Errorf("%w: without its header nothing of a block is proven", chain.ErrUnknownBlock)
 }

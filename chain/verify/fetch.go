@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -31,31 +32,15 @@ type fetch struct {
 	header bool
 	proofs []access
 	codes  []common.Address
-	lists  []chain.Msg
 
 	// What came of it. Batches are accepted at the same time.
-	mu     sync.Mutex
-	proven proven
-	found  []list
-	bytes  int
-}
-
-// proven is what replies have proven.
-type proven struct {
-	header   *types.Header
-	rules    *params.ChainConfig
+	mu       sync.Mutex
 	accounts map[common.Address]*account
-}
-
-// list is the access list of a message, as a backend claims.
-type list struct {
-	msg     chain.Msg
-	reads   []access
-	backend string
+	bytes    int
 }
 
 func (f *fetch) empty() bool {
-	return !f.header && len(f.proofs)+len(f.codes)+len(f.lists) == 0
+	return !f.header && len(f.proofs)+len(f.codes) == 0
 }
 
 // run fetches and keeps what was proven. It does not end with the call that began it, since others wait
@@ -87,9 +72,6 @@ func (f *fetch) batches() []*batch {
 	}
 	if f.header {
 		add(headerPart{})
-	}
-	for _, m := range f.lists {
-		add(listPart{m})
 	}
 	codes := slices.Clone(f.codes)
 	for _, a := range f.proofs {
@@ -123,10 +105,11 @@ type part interface {
 // reading is what one reply comes to. It counts as a whole or not at all.
 type reading struct {
 	*batch
-	backend, operator string
-	proven            proven
-	codes             map[common.Hash][]byte
-	found             []list
+	operator string
+	header   *types.Header // where it is in this reply
+	rules    *params.ChainConfig
+	accounts map[common.Address]*account
+	codes    map[common.Hash][]byte
 }
 
 // blockHash is the block parameter of EIP-1898. A block that lost a reorganisation is still the one that
@@ -142,14 +125,24 @@ func (b *batch) run(ctx context.Context) error {
 	for i, p := range b.parts {
 		requests[i] = p.request(at)
 	}
-	return b.block.v.cfg.Provider.Fetch(ctx, requests, func(reply chain.Reply) error {
+	return b.block.v.fetch(ctx, requests, func(reply chain.Reply) error {
 		b.mu.Lock()
 		b.bytes += reply.Bytes
 		b.mu.Unlock()
-		b.block.v.bytes.Add(uint64(reply.Bytes))
-		err := b.accept(ctx, reply)
+		return b.accept(ctx, reply)
+	})
+}
+
+// fetch asks the provider, and keeps the books.
+func (v *Verifier) fetch(ctx context.Context, requests []chain.Request, accept func(chain.Reply) error) error {
+	return v.cfg.Provider.Fetch(ctx, requests, func(reply chain.Reply) error {
+		v.bytes.Add(uint64(reply.Bytes))
+		if len(reply.Results) != len(requests) || len(reply.Errs) != len(requests) {
+			return fmt.Errorf("%w: %d answers to %d requests", chain.ErrMalformed, len(reply.Results), len(requests))
+		}
+		err := accept(reply)
 		if errors.Is(err, chain.ErrBadProof) {
-			b.block.v.badProofs.Add(1)
+			v.badProofs.Add(1)
 		}
 		return err
 	})
@@ -157,15 +150,8 @@ func (b *batch) run(ctx context.Context) error {
 
 // accept checks a reply as a whole, and takes it if all of it holds.
 func (b *batch) accept(ctx context.Context, reply chain.Reply) error {
-	if len(reply.Results) != len(b.parts) || len(reply.Errs) != len(b.parts) {
-		return fmt.Errorf("%w: %d answers to %d requests", chain.ErrMalformed, len(reply.Results), len(b.parts))
-	}
-	r := &reading{batch: b, backend: reply.Backend, operator: reply.Operator, codes: map[common.Hash][]byte{}}
-	r.proven.accounts = map[common.Address]*account{}
+	r := &reading{batch: b, operator: reply.Operator, accounts: map[common.Address]*account{}, codes: map[common.Hash][]byte{}}
 	for i, p := range b.parts {
-		if _, hint := p.(listPart); hint && reply.Errs[i] != nil {
-			continue // a guess less
-		}
 		if reply.Errs[i] != nil {
 			return reply.Errs[i]
 		}
@@ -173,29 +159,22 @@ func (b *batch) accept(ctx context.Context, reply chain.Reply) error {
 			return err
 		}
 	}
+	if r.header != nil {
+		b.block.learnHeader(r.header, r.rules)
+	}
 	for hash, code := range r.codes {
 		b.block.v.codes.put(hash, code)
 	}
-	for address, a := range r.proven.accounts {
+	for address, a := range r.accounts {
 		b.block.v.memory.learnCode(address, a.CodeHash)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.found = append(b.found, r.found...)
-	b.fetch.proven.merge(r.proven)
+	if b.accounts == nil {
+		b.accounts = map[common.Address]*account{}
+	}
+	maps.Copy(b.accounts, r.accounts)
 	return nil
-}
-
-func (p *proven) merge(more proven) {
-	if more.header != nil {
-		p.header, p.rules = more.header, more.rules
-	}
-	if p.accounts == nil {
-		p.accounts = map[common.Address]*account{}
-	}
-	for address, a := range more.accounts {
-		p.accounts[address] = a
-	}
 }
 
 // unproven is an error of package proof as one of package chain.
@@ -229,8 +208,8 @@ func (headerPart) read(_ context.Context, answer json.RawMessage, r *reading) er
 	if err != nil {
 		return bad(err)
 	}
-	r.proven.header = header
-	r.proven.rules, err = rulesOf(r.block.v.cfg.ChainID, header)
+	r.header = header
+	r.rules, err = rulesOf(r.block.v.cfg.ChainID, header)
 	return err
 }
 
@@ -246,7 +225,7 @@ func (p proofPart) request(at blockHash) chain.Request {
 }
 
 func (p proofPart) read(ctx context.Context, answer json.RawMessage, r *reading) error {
-	header := r.proven.header
+	header := r.header
 	if header == nil {
 		var err error
 		if header, err = r.block.awaitHeader(ctx); err != nil {
@@ -271,7 +250,7 @@ func (p proofPart) read(ctx context.Context, answer json.RawMessage, r *reading)
 			return bad(fmt.Errorf("account %s: %w", p.address, err))
 		}
 	}
-	r.proven.accounts[p.address] = found
+	r.accounts[p.address] = found
 	return nil
 }
 
@@ -303,50 +282,9 @@ func (p codePart) read(_ context.Context, answer json.RawMessage, r *reading) er
 
 // codeHash is the proven hash of a contract's code.
 func (r *reading) codeHash(address common.Address) (common.Hash, bool) {
-	if a, ok := r.proven.accounts[address]; ok {
+	if a, ok := r.accounts[address]; ok {
 		return a.CodeHash, true
 	}
 	a, _, ok := r.block.account(address)
 	return a.CodeHash, ok
-}
-
-// listGas is the gas that a backend may spend on an access list, far less than the message itself gets: a
-// contract that burns all it gets must not keep the backend busy for a guess. What ran out of it has a list
-// too.
-const listGas = 10_000_000
-
-// listPart asks what a message will read (eth_createAccessList).
-type listPart struct{ msg chain.Msg }
-
-func (p listPart) request(at blockHash) chain.Request {
-	args := map[string]any{"to": p.msg.To, "data": hexutil.Bytes(p.msg.Data), "gas": hexutil.Uint64(listGas)}
-	return chain.Request{Method: "eth_createAccessList", Params: []any{args, at}}
-}
-
-func (p listPart) read(_ context.Context, answer json.RawMessage, r *reading) error {
-	reads, err := decodeList(answer)
-	if err != nil {
-		return err
-	}
-	r.found = append(r.found, list{msg: p.msg, reads: reads, backend: r.backend})
-	return nil
-}
-
-// decodeList reads the answer to eth_createAccessList, up to maxAccounts and maxSlots. A call that reverts
-// has a list too.
-func decodeList(answer json.RawMessage) ([]access, error) {
-	var result struct {
-		List types.AccessList `json:"accessList"`
-	}
-	if err := json.Unmarshal(answer, &result); err != nil {
-		return nil, fmt.Errorf("%w: access list: %w", chain.ErrMalformed, err)
-	}
-	var reads []access
-	left := maxSlots
-	for _, t := range result.List[:min(len(result.List), maxAccounts)] {
-		slots := t.StorageKeys[:min(len(t.StorageKeys), left)]
-		left -= len(slots)
-		reads = append(reads, access{t.Address, slots})
-	}
-	return reads, nil
 }

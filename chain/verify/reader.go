@@ -28,7 +28,6 @@ type reader struct {
 	cancel      func() // stops the EVM
 	err         error  // the first
 	misses      int
-	listed      bool // the access list was asked for after a miss
 	slots       map[common.Address]map[common.Hash]bool
 }
 
@@ -111,15 +110,11 @@ func (r *reader) miss(a access) error {
 	defer func() { r.run.v.running <- struct{}{} }()
 	w := newWants()
 	w.add(a)
-	if _, had := r.run.lists[key(r.msg)]; !had && !r.listed {
-		r.listed = true
-		w.lists = []chain.Msg{r.msg}
+	var unknown []chain.Msg
+	if _, asked := r.run.lists[key(r.msg)]; !asked {
+		unknown = []chain.Msg{r.msg}
 	}
-	lists, err := r.run.ensure(r.ctx, w)
-	if err == nil && len(lists) > 0 {
-		err = r.run.follow(r.ctx, lists)
-	}
-	if err != nil {
+	if err := r.run.fetch(r.ctx, w, unknown); err != nil {
 		return r.fail(err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -20,7 +21,7 @@ type run struct {
 	cost   cost
 	gas    uint64                                  // used so far
 	slots  map[common.Address]map[common.Hash]bool // what was read
-	lists  map[common.Hash]list                    // what backends said that messages read, by key
+	lists  map[common.Hash]list                    // what backends said that messages read, by key; none said: empty
 }
 
 // all executes all messages.
@@ -38,39 +39,56 @@ func (r *run) all(ctx context.Context, msgs []chain.Msg) ([]chain.Output, error)
 	return outputs, nil
 }
 
-// guess fetches what the messages will presumably read: in one trip what is remembered of them, and with
-// it the access lists of the others; what those name in a second one.
+// guess fetches what the messages will presumably read: in one trip what is remembered of them, and at the
+// same time the access lists of the others; what those name in a second one.
 func (r *run) guess(ctx context.Context, msgs []chain.Msg) error {
-	w, listed := newWants(), false
+	known := newWants()
+	var unknown []chain.Msg
 	for _, m := range msgs {
 		if reads, ok := r.v.memory.recall(m); ok {
-			w.add(reads...)
-			continue
+			known.add(reads...)
+		} else {
+			unknown = append(unknown, m)
 		}
-		w.add(access{address: m.To})
-		w.lists, listed = append(w.lists, m), true
 	}
-	lists, err := r.ensure(ctx, w)
-	if err != nil {
+	if err := r.fetch(ctx, known, unknown); err != nil {
 		return err
 	}
 	if header, _ := r.block.proven(); !r.pinned {
-		if err := r.v.young(header.Number.Uint64(), timeOf(header)); err != nil {
-			return err
-		}
+		return r.v.young(header.Number.Uint64(), timeOf(header))
 	}
-	if !listed {
-		return nil
-	}
-	return r.follow(ctx, lists)
+	return nil
 }
 
-// follow fetches what access lists name. They leave out precompiled contracts, which are read all the same.
-func (r *run) follow(ctx context.Context, lists []list) error {
-	if r.lists == nil {
-		r.lists = map[common.Hash]list{}
+// fetch has all that is wanted proven, and what messages read according to their access lists.
+func (r *run) fetch(ctx context.Context, w *wants, unknown []chain.Msg) error {
+	if len(unknown) == 0 {
+		spent, err := r.block.ensure(ctx, w)
+		return r.count(spent, err)
 	}
+	var first cost
+	var err error
+	var both sync.WaitGroup
+	if len(w.accounts) > 0 {
+		both.Go(func() { first, err = r.block.ensure(ctx, w) })
+	}
+	lists, size := r.askLists(ctx, unknown)
+	both.Wait()
+	if err := r.count(cost{max(first.trips, 1), first.bytes + size}, err); err != nil {
+		return err
+	}
+	second, err := r.block.ensure(ctx, r.named(unknown, lists))
+	return r.count(second, err)
+}
+
+// named is what messages read according to their lists. Those leave out the contract itself, and
+// precompiled contracts, which are read all the same.
+func (r *run) named(msgs []chain.Msg, lists []list) *wants {
 	w := newWants()
+	for _, m := range msgs {
+		w.add(access{address: m.To})
+		r.lists[key(m)] = list{}
+	}
 	for _, l := range lists {
 		w.add(l.reads...)
 		r.lists[key(l.msg)] = l
@@ -79,18 +97,16 @@ func (r *run) follow(ctx context.Context, lists []list) error {
 		w.add(access{address: address})
 		delete(w.codes, address) // a precompiled contract has none
 	}
-	_, err := r.ensure(ctx, w)
-	return err
+	return w
 }
 
-// ensure has all that is wanted proven, and counts what it took.
-func (r *run) ensure(ctx context.Context, w *wants) ([]list, error) {
-	lists, spent, err := r.block.ensure(ctx, w)
+// count notes what fetching took.
+func (r *run) count(spent cost, err error) error {
 	r.cost.trips += spent.trips
 	if r.cost.bytes += spent.bytes; err == nil && r.cost.bytes > maxBytes {
-		err = fmt.Errorf("%w: more than %d bytes of proofs", chain.ErrLimit, maxBytes)
+		return fmt.Errorf("%w: more than %d bytes of proofs", chain.ErrLimit, maxBytes)
 	}
-	return lists, err
+	return err
 }
 
 // one executes one message. What it costs too much is said in its Output; any other error is the Call's.
@@ -120,11 +136,11 @@ func (r *run) one(ctx context.Context, m chain.Msg) (chain.Output, error) {
 // judge looks at how good a backend's access list was. One that leaves out much of what was read, or names
 // much that was not, costs trips and bytes: whoever makes up such lists is asked last.
 func (r *run) judge(m chain.Msg, state *reader) {
-	l, ok := r.lists[key(m)]
-	if !ok {
+	l := r.lists[key(m)]
+	if l.backend == "" {
 		return
 	}
-	delete(r.lists, key(m))
+	r.lists[key(m)] = list{} // one judgement for one list
 	useless := 0
 	for _, a := range l.reads {
 		read, ok := state.slots[a.address]

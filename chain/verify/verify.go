@@ -91,6 +91,7 @@ type Verifier struct {
 	last   chain.Anchor
 
 	calls, trips, bytes, badProofs atomic.Uint64
+	listless                       atomic.Int64 // until when no access lists are asked for, in Unix nanoseconds
 }
 
 // New returns a Verifier. It creates CodeDir if need be.
@@ -132,7 +133,7 @@ func (v *Verifier) Call(ctx context.Context, call chain.Call) (chain.Result, err
 	if err != nil {
 		return chain.Result{}, err
 	}
-	r := &run{v: v, block: b, pinned: call.At != nil, slots: map[common.Address]map[common.Hash]bool{}}
+	r := &run{v: v, block: b, pinned: call.At != nil, slots: map[common.Address]map[common.Hash]bool{}, lists: map[common.Hash]list{}}
 	outputs, err := r.all(ctx, call.Msgs)
 	v.trips.Add(uint64(r.cost.trips))
 	if err != nil {

@@ -96,7 +96,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if b.slow != nil {
 			delay = max(delay, b.slow(q.Method))
 		}
-		out[i] = b.answer(q)
+		out[i] = b.answer(r.Context(), q)
 		state = state || q.Method == "eth_getProof" || q.Method == "eth_createAccessList" || q.Method == "eth_getCode" || q.Method == "eth_getBlockByHash"
 	}
 	if state {
@@ -115,7 +115,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(out) //nolint:errcheck // the client sees it
 }
 
-func (b *backend) answer(q request) response {
+func (b *backend) answer(ctx context.Context, q request) response {
 	b.mu.Lock()
 	b.seen[q.Method]++
 	b.mu.Unlock()
@@ -125,7 +125,7 @@ func (b *backend) answer(q request) response {
 		params[i] = q.Params[i]
 	}
 	var result json.RawMessage
-	err := theChain.Client().CallContext(context.Background(), &result, q.Method, params...)
+	err := theChain.Client().CallContext(ctx, &result, q.Method, params...)
 	var answered rpc.Error
 	switch {
 	case errors.As(err, &answered):
