@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -79,7 +80,8 @@ func FuzzDecodeHeader(f *testing.F) {
 	})
 }
 
-// FuzzDecodeAccountProof: the bounds hold, and what was read comes back from its own encoding.
+// FuzzDecodeAccountProof: the bounds hold, it is what a reader without bounds finds, and what was read comes
+// back from its own encoding.
 func FuzzDecodeAccountProof(f *testing.F) {
 	w := newWorld(f)
 	f.Add([]byte(response(f, w, contract, []common.Hash{number(1)})), 1)
@@ -97,10 +99,13 @@ func FuzzDecodeAccountProof(f *testing.F) {
 		if len(nodes.Slots) != slots {
 			t.Fatalf("%d slots, asked for %d", len(nodes.Slots), slots)
 		}
-		answer := map[string]any{"accountProof": bounded(t, nodes.Account)}
+		if plain := plainProofs(t, raw); !reflect.DeepEqual(plain, bounded(t, append(nodes.Slots, nodes.Account)...)) {
+			t.Errorf("read %v, found %v", nodes, plain)
+		}
+		answer := map[string]any{"accountProof": bounded(t, nodes.Account)[0]}
 		proofs := []any{}
 		for _, slot := range nodes.Slots {
-			proofs = append(proofs, map[string]any{"proof": bounded(t, slot)})
+			proofs = append(proofs, map[string]any{"proof": bounded(t, slot)[0]})
 		}
 		answer["storageProof"] = proofs
 		encoded, err := json.Marshal(answer)
@@ -119,18 +124,43 @@ func FuzzDecodeAccountProof(f *testing.F) {
 	})
 }
 
-func bounded(t *testing.T, nodes [][]byte) []hexutil.Bytes {
-	if len(nodes) > MaxNodes {
-		t.Errorf("%d nodes", len(nodes))
+// plainProofs reads the proofs of the slots, then that of the account.
+func plainProofs(t *testing.T, raw []byte) (all [][]hexutil.Bytes) {
+	var answer struct {
+		Account []hexutil.Bytes   `json:"accountProof"`
+		Storage []json.RawMessage `json:"storageProof"`
 	}
-	list := []hexutil.Bytes{}
-	for _, node := range nodes {
-		if len(node) > MaxNode {
-			t.Errorf("node of %d bytes", len(node))
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatalf("accepted what is none: %v", err)
+	}
+	for _, element := range answer.Storage {
+		var slot struct {
+			Proof []hexutil.Bytes `json:"proof"`
 		}
-		list = append(list, node)
+		if err := json.Unmarshal(element, &slot); err != nil {
+			t.Fatalf("accepted what is none: %v", err)
+		}
+		all = append(all, append([]hexutil.Bytes{}, slot.Proof...))
 	}
-	return list
+	return append(all, append([]hexutil.Bytes{}, answer.Account...))
+}
+
+// bounded are the proofs in the form that encodes to JSON. It checks their bounds.
+func bounded(t *testing.T, proofs ...[][]byte) (all [][]hexutil.Bytes) {
+	for _, nodes := range proofs {
+		if len(nodes) > MaxNodes {
+			t.Errorf("%d nodes", len(nodes))
+		}
+		list := []hexutil.Bytes{}
+		for _, node := range nodes {
+			if len(node) > MaxNode {
+				t.Errorf("node of %d bytes", len(node))
+			}
+			list = append(list, node)
+		}
+		all = append(all, list)
+	}
+	return all
 }
 
 func sameNodes(a, b [][]byte) bool {

@@ -1,9 +1,9 @@
 package proof
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -15,83 +15,132 @@ type Nodes struct {
 
 // DecodeAccountProof reads the result of eth_getProof (EIP-1186) to a request for that number of slots.
 // Only the proofs are read: the fields beside them (balance, value, key ...) say nothing that a proof does
-// not. Errors wrap ErrMalformed.
+// not. At most MaxNodes nodes of MaxNode bytes are kept of each proof. Errors wrap ErrMalformed.
 func DecodeAccountProof(raw json.RawMessage, slots int) (Nodes, error) {
-	var answer struct {
-		Account proofNodes `json:"accountProof"`
-		Storage slotProofs `json:"storageProof"`
-	}
-	answer.Storage.max = slots
-	if err := json.Unmarshal(raw, &answer); err != nil {
+	nodes, err := decodeProofs(raw, slots)
+	if err != nil {
 		return Nodes{}, fmt.Errorf("%w: proof: %w", ErrMalformed, err)
 	}
-	if got := len(answer.Storage.list); got != slots {
-		return Nodes{}, fmt.Errorf("%w: proof: %d slots, asked for %d", ErrMalformed, got, slots)
+	return nodes, nil
+}
+
+func decodeProofs(raw json.RawMessage, slots int) (nodes Nodes, err error) {
+	var answer struct {
+		Account json.RawMessage `json:"accountProof"`
+		Storage json.RawMessage `json:"storageProof"`
 	}
-	return Nodes{Account: answer.Account, Slots: answer.Storage.list}, nil
-}
-
-// proofNodes is a list of nodes in hexadecimal digits. Its bounds hold while it is read, so that a long
-// list of short elements takes no memory.
-type proofNodes [][]byte
-
-func (n *proofNodes) UnmarshalJSON(raw []byte) error {
-	*n = nil // a key that comes twice counts once
-	return eachElement(raw, MaxNodes, func(d *json.Decoder) error {
-		var digits string
-		if err := d.Decode(&digits); err != nil {
-			return err
-		}
-		if len(digits) < 2 || digits[:2] != "0x" {
-			return fmt.Errorf("node without 0x")
-		}
-		if len(digits) > 2+2*MaxNode {
-			return fmt.Errorf("node of %d bytes, at most %d", len(digits)/2-1, MaxNode)
-		}
-		node, err := hex.DecodeString(digits[2:])
-		if err != nil {
-			return err
-		}
-		*n = append(*n, node)
-		return nil
-	})
-}
-
-// slotProofs is a list of at most max storage proofs.
-type slotProofs struct {
-	max  int
-	list [][][]byte
-}
-
-func (s *slotProofs) UnmarshalJSON(raw []byte) error {
-	s.list = nil
-	return eachElement(raw, s.max, func(d *json.Decoder) error {
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return nodes, err
+	}
+	if nodes.Account, err = decodeNodes(answer.Account); err != nil {
+		return nodes, err
+	}
+	proofs, err := elements(answer.Storage, slots)
+	if err != nil {
+		return nodes, fmt.Errorf("slots: %w", err)
+	}
+	if len(proofs) != slots {
+		return nodes, fmt.Errorf("%d slots, asked for %d", len(proofs), slots)
+	}
+	for i, proof := range proofs {
 		var slot struct {
-			Proof proofNodes `json:"proof"`
+			Proof json.RawMessage `json:"proof"`
 		}
-		if err := d.Decode(&slot); err != nil {
-			return err
+		if err := json.Unmarshal(proof, &slot); err != nil {
+			return nodes, fmt.Errorf("slot %d: %w", i, err)
 		}
-		s.list = append(s.list, slot.Proof)
-		return nil
-	})
+		path, err := decodeNodes(slot.Proof)
+		if err != nil {
+			return nodes, fmt.Errorf("slot %d: %w", i, err)
+		}
+		nodes.Slots = append(nodes.Slots, path)
+	}
+	return nodes, nil
 }
 
-// eachElement calls read for each element of a JSON list; null is an empty list.
-func eachElement(raw []byte, most int, read func(*json.Decoder) error) error {
-	if string(raw) == "null" {
-		return nil
+// decodeNodes reads a list of nodes in hexadecimal digits.
+func decodeNodes(raw json.RawMessage) ([][]byte, error) {
+	list, err := elements(raw, MaxNodes)
+	if err != nil {
+		return nil, fmt.Errorf("nodes: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return fmt.Errorf("not a list")
-	}
-	for n := 0; d.More(); n++ {
-		if n == most {
-			return fmt.Errorf("more than %d elements", most)
+	var nodes [][]byte
+	for i, element := range list {
+		const before, after = len(`"0x`), len(`"`)
+		if len(element) < before+after || string(element[:before]) != `"0x` {
+			return nil, fmt.Errorf("node %d: no string with 0x", i)
 		}
-		if err := read(d); err != nil {
-			return err
+		digits := element[before : len(element)-after]
+		if len(digits) > 2*MaxNode {
+			return nil, fmt.Errorf("node %d: %d bytes, at most %d", i, len(digits)/2, MaxNode)
+		}
+		node := make([]byte, hex.DecodedLen(len(digits)))
+		if _, err := hex.Decode(node, digits); err != nil {
+			return nil, fmt.Errorf("node %d: %w", i, err)
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
+// elements cuts a list into its elements without copying them. raw is JSON that was found valid, or
+// nothing; null is an empty list. It stops at the element that is one too many, so that a long list of
+// short elements takes no memory.
+func elements(raw json.RawMessage, most int) (list []json.RawMessage, err error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	if raw[0] != '[' {
+		return nil, errors.New("not a list")
+	}
+	depth, quoted, start := 0, false, -1
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if quoted {
+			switch c {
+			case '\\':
+				i++
+			case '"':
+				quoted = false
+			}
+			continue
+		}
+		end := false
+		switch c {
+		case ' ', '\t', '\r', '\n':
+			continue
+		case '"':
+			quoted = true
+		case '[', '{':
+			if depth++; depth == 1 {
+				continue // of the list itself
+			}
+		case ']', '}':
+			depth--
+			end = depth == 0
+		case ',':
+			end = depth == 1
+		}
+		if !end && start < 0 {
+			start = i
+		}
+		if end && start >= 0 {
+			if len(list) == most {
+				return nil, fmt.Errorf("more than %d elements", most)
+			}
+			list, start = append(list, trim(raw[start:i])), -1
+		}
+	}
+	return list, nil
+}
+
+// trim takes white space off the end.
+func trim(raw json.RawMessage) json.RawMessage {
+	for n := len(raw); n > 0; n-- {
+		switch raw[n-1] {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return raw[:n]
 		}
 	}
 	return nil

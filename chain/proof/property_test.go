@@ -11,7 +11,11 @@ import (
 
 // forger makes lists of nodes out of honest ones by a script of random bytes: it is what a liar can do who
 // knows the whole state.
-type forger struct{ pool [][]byte }
+type forger struct {
+	pool     [][]byte
+	accounts map[common.Address][][]byte // honest proofs
+	slots    map[common.Hash][][]byte
+}
 
 func (f forger) forge(script []byte, honest [][]byte) [][]byte {
 	nodes := slices.Clone(honest)
@@ -69,13 +73,18 @@ func subjects() (addrs []common.Address, slots []common.Hash) {
 }
 
 func newForger(t testing.TB, w world) forger {
-	f := forger{pool: [][]byte{nil, {0x80}, {0xc0}}}
+	f := forger{
+		pool:     [][]byte{nil, {0x80}, {0xc0}},
+		accounts: make(map[common.Address][][]byte), slots: make(map[common.Hash][][]byte),
+	}
 	addrs, slots := subjects()
 	for _, addr := range addrs {
-		f.pool = append(f.pool, w.state.prove(t, addr[:])...)
+		f.accounts[addr] = w.state.prove(t, addr[:])
+		f.pool = append(f.pool, f.accounts[addr]...)
 	}
 	for _, slot := range slots {
-		f.pool = append(f.pool, w.storage.prove(t, slot[:])...)
+		f.slots[slot] = w.storage.prove(t, slot[:])
+		f.pool = append(f.pool, f.slots[slot]...)
 	}
 	return f
 }
@@ -90,17 +99,17 @@ func (w world) checkLie(t testing.TB, f forger, script []byte) bool {
 	}
 	addr, slot := addrs[pick%len(addrs)], slots[pick%len(slots)]
 
-	honest, err := VerifyAccount(w.state.root, addr, w.state.prove(t, addr[:]))
+	honest, err := VerifyAccount(w.state.root, addr, f.accounts[addr])
 	if err != nil {
 		t.Fatal(err)
 	}
-	account, err := VerifyAccount(w.state.root, addr, f.forge(script, w.state.prove(t, addr[:])))
+	account, err := VerifyAccount(w.state.root, addr, f.forge(script, f.accounts[addr]))
 	accepted := err == nil
 	if accepted && (account.Exists != honest.Exists || account.Nonce != honest.Nonce ||
 		!account.Balance.Eq(honest.Balance) || account.StorageRoot != honest.StorageRoot || account.CodeHash != honest.CodeHash) {
 		t.Errorf("script %x: %s is %+v", script, addr, account)
 	}
-	value, err := VerifySlot(w.storage.root, slot, f.forge(script, w.storage.prove(t, slot[:])))
+	value, err := VerifySlot(w.storage.root, slot, f.forge(script, f.slots[slot]))
 	if err == nil && value != w.slots[slot] {
 		t.Errorf("script %x: slot %s is %s", script, slot, value)
 	}
