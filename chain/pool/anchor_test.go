@@ -44,7 +44,7 @@ func TestAnchorFailsOver(t *testing.T) {
 		e.ring.seen = e.ring.seen.Add(-3 * time.Hour) // a head has to be asked for
 		e.mu.Unlock()
 	}
-	settle(p)
+	prefer(p)
 	nodes[0].Extend(99, 1, "old", time.Now().Add(-time.Hour))
 	nodes[1].Intercept(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	a, err := p.Anchor(within(t, 5*time.Second))

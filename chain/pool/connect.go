@@ -48,7 +48,7 @@ func (e *Endpoint) linked(ctx context.Context, why purpose) (*link, error) {
 
 // connectFailed records why a link is of no use. The wrong chain puts the backend out of use at once.
 func (e *Endpoint) connectFailed(ctx context.Context, err error, why purpose) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return &failure{kind: chain.ErrTimeout, text: "cancelled"}
 	}
 	safe := e.fail(nil, err, why == forCall)

@@ -238,7 +238,7 @@ func (e *Endpoint) record(ctx context.Context, l *link, err error, took time.Dur
 		return nil
 	case errors.Is(err, errBatchRefused):
 		return err // the caller goes on from there; what it tries next is recorded in turn
-	case errors.Is(context.Cause(ctx), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled):
 		e.health.tooSlow(took)
 		return &failure{kind: chain.ErrTimeout, text: "cancelled"}
 	case call && took < leastBlame && errors.Is(err, context.DeadlineExceeded):

@@ -91,7 +91,8 @@ func (e *Endpoint) gather(ctx context.Context, requests []request) (chain.Reply,
 	err := e.exchange(ctx, elems, forCall, func(i int, elem *rpc.BatchElem) error {
 		if elem.Error == nil {
 			reply.Results[i] = *elem.Result.(*json.RawMessage)
-			return e.fits(size.Add(int64(len(reply.Results[i]))))
+			n := int64(len(reply.Results[i]))
+			return e.fits(size.Add(n), n)
 		}
 		refusal := e.refusal(elem.Error)
 		reply.Errs[i] = e.named(refusal)
@@ -117,13 +118,16 @@ func (e *Endpoint) gather(ctx context.Context, requests []request) (chain.Reply,
 	return reply, nil
 }
 
-// fits bounds answers that came one by one as if they had come together.
-func (e *Endpoint) fits(size int64) error {
+// fits bounds answers that came one by one as if they had come together: size is of all until now, last of
+// the newest.
+func (e *Endpoint) fits(size, last int64) error {
 	if size <= e.cfg.MaxBody {
 		return nil
 	}
 	err := &failure{kind: errTooLong, text: fmt.Sprintf("%v: more than %d bytes", errTooLong, e.cfg.MaxBody)}
-	e.health.refused(err, true)
+	if size-last <= e.cfg.MaxBody { // the others that are too much are the same failure
+		e.health.refused(err, true)
+	}
 	return err
 }
 
@@ -154,17 +158,20 @@ func (e *Endpoint) rejected(err error) error {
 	}
 	safe := &failure{kind: err, text: e.addr.clean(err.Error())}
 	out := &chain.BackendError{Backend: e.cfg.Name, Err: safe}
+	noted := &failure{kind: chain.ErrUnavailable, text: safe.text}
+	for _, kind := range []error{chain.ErrBadProof, chain.ErrMalformed, chain.ErrUnknownBlock, chain.ErrLimit} {
+		if errors.Is(err, kind) {
+			noted.kind = kind
+			break
+		}
+	}
 	if !blamed(err) {
-		ours := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-		e.health.passed(safe, !ours && !errors.Is(err, chain.ErrUnknownBlock))
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			e.health.passed(noted, noted.kind != chain.ErrUnknownBlock)
+		}
 		return out
 	}
-	wrong := errors.Is(err, chain.ErrBadProof)
-	kind := chain.ErrMalformed
-	if wrong {
-		kind = chain.ErrBadProof
-	}
-	first, opened := e.health.blame(&failure{kind: kind, text: safe.text}, wrong, e.cfg.Demotion, time.Now())
+	first, opened := e.health.blame(noted, noted.kind == chain.ErrBadProof, e.cfg.Demotion, time.Now())
 	if first {
 		e.cfg.Log.Warn("backend sent what is not proven and is asked last for a while", slog.String("backend", e.cfg.Name),
 			slog.String("operator", e.cfg.Operator), slog.Duration("for", e.cfg.Demotion), slog.Any("error", safe))

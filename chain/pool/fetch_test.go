@@ -213,7 +213,7 @@ func TestFetchHedges(t *testing.T) {
 	for i, n := range nodes {
 		n.SetDelay(time.Duration(20*i) * time.Millisecond)
 	}
-	for range 10 {
+	for range 5 {
 		var inside, calls, after atomic.Int32
 		seen := 0 // guarded by accept's being alone: the race detector looks
 		err := p.Fetch(t.Context(), proofs(nodes[0].Head()), func(chain.Reply) error {
@@ -252,7 +252,7 @@ func TestFetchBackendsFail(t *testing.T) {
 	t.Parallel()
 	faults := map[string]http.HandlerFunc{
 		"garbage": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "}{") },
-		"huge":    func(w http.ResponseWriter, _ *http.Request) { flood(w, 16<<20) },
+		"huge":    func(w http.ResponseWriter, _ *http.Request) { flood(w, 2<<20) },
 		"deep": func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, `[{"jsonrpc":"2.0","id":1,"result":`+strings.Repeat("[", 999)+strings.Repeat("]", 999)+`}]`)
 		},
@@ -269,7 +269,10 @@ func TestFetchBackendsFail(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, nodes := calm(t, Config{}, "a", "b")
+			p, nodes := several(t, Config{}, func(ec *EndpointConfig) {
+				ec.BlockInterval, ec.IdlePoll, ec.Timeout, ec.MaxBody = time.Hour, time.Hour, time.Second, 1<<20
+			}, "a", "b")
+			settle(p)
 			nodes[0].Intercept(fault)
 			took := 0
 			err := p.Fetch(within(t, 4*time.Second), proofs(nodes[1].Head()), func(r chain.Reply) error {
@@ -314,20 +317,20 @@ func TestFetchSumOfSingles(t *testing.T) {
 	t.Parallel()
 	n := fakeNode(t)
 	n.Handle("eth_getCode", func([]json.RawMessage) rpctest.Answer {
-		return rpctest.Answer{Result: strings.Repeat("0", 100<<10)}
+		return rpctest.Answer{Result: strings.Repeat("0", 20<<10)}
 	})
 	ec := quick(n.URL())
-	ec.NoBatch, ec.MaxBody = true, 1<<20
+	ec.NoBatch, ec.MaxBody = true, 256<<10
 	p := newPool(t, Config{Endpoints: []EndpointConfig{ec}})
 	requests := make([]chain.Request, 20)
 	for i := range requests {
 		requests[i].Method = "eth_getCode"
 	}
 	var got chain.Reply
-	if err := p.Fetch(t.Context(), requests[:10], takes(&got)); err != nil || got.Bytes < 10*100<<10 {
+	if err := p.Fetch(t.Context(), requests[:10], takes(&got)); err != nil || got.Bytes < 10*20<<10 {
 		t.Errorf("%d bytes, %v", got.Bytes, err)
 	}
-	if err := p.Fetch(t.Context(), requests, takes(&got)); !errors.Is(err, chain.ErrLimit) || !strings.Contains(err.Error(), "1048576 bytes") {
+	if err := p.Fetch(t.Context(), requests, takes(&got)); !errors.Is(err, chain.ErrLimit) || !strings.Contains(err.Error(), "262144 bytes") {
 		t.Errorf("too much: %v", err)
 	}
 	if s := p.Status()[0]; s.State != Closed {

@@ -72,6 +72,7 @@ type health struct {
 	turned   uint64 // of them, those that were not taken
 	wrong    uint64 // of those, the ones that did not prove what was asked for
 	inRow    int    // wrong or malformed ones since the last that was taken
+	absent   int    // without the block, since then
 	demoted  time.Time
 	quiet    bool  // the circuit opened for such answers, of which the log tells once in a demotion
 	last     error // a *failure
@@ -166,15 +167,19 @@ func (h *health) fetched(bytes int) {
 func (h *health) upheld() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.inRow = 0
+	h.inRow, h.absent = 0, 0
 }
 
-// passed records that it was not, for a reason that is no lie.
-func (h *health) passed(err error, call bool) {
+// passed records that it was not, for a reason that is no lie. What was merely not there costs rank from
+// the second time in a row: a node that lags is chance, one that never has it is asked in vain.
+func (h *health) passed(err error, served bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.turned++
-	h.note(err, call)
+	if !served {
+		h.absent++
+	}
+	h.note(err, served || h.absent > 1)
 }
 
 // blame records that it does not prove what was asked for, or is malformed: the backend is asked last for

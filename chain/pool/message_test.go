@@ -207,6 +207,33 @@ func FuzzOutput(f *testing.F) {
 	})
 }
 
+// FuzzRefusal: whatever error a node sends for a request that is no call, its kind is one of the few that
+// callers know, and its text is fit to be shown.
+func FuzzRefusal(f *testing.F) {
+	f.Add(-32603, "distance to target block exceeds maximum proof window")
+	f.Add(429, "")
+	f.Add(-32601, "the method eth_getProof does not exist\n\x1b[31m")
+	f.Fuzz(func(t *testing.T, code int, text string) {
+		e := &Endpoint{addr: address{secrets: []string{"secret-key"}}}
+		err := e.refusal(&errorObject{Code: code, Message: text})
+		known := 0
+		for _, kind := range []error{chain.ErrUnknownBlock, chain.ErrLimit, chain.ErrUnavailable} {
+			if errors.Is(err, kind) {
+				known++
+			}
+		}
+		if known != 1 {
+			t.Errorf("%d kinds: %v", known, err)
+		}
+		if got := err.Error(); len(got) > maxText || strings.Contains(got, "secret-key") || strings.ContainsAny(got, "\n\r\x00\x1b") {
+			t.Errorf("not fit to be shown: %q", got)
+		}
+		if foreign := e.refusal(errors.New(text)); !errors.Is(foreign, chain.ErrMalformed) {
+			t.Errorf("no JSON-RPC error: %v", foreign)
+		}
+	})
+}
+
 type dataError struct {
 	errorObject
 	data any
