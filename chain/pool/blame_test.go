@@ -158,6 +158,34 @@ func TestDeadLiarIsLogged(t *testing.T) {
 	}
 }
 
+// TestGuessesOpenNoCircuit: a contract can make honest backends guess wrong, which must cost them no more
+// than their rank for a short while.
+func TestGuessesOpenNoCircuit(t *testing.T) {
+	t.Parallel()
+	var log logged
+	p, nodes := calm(t, Config{Log: log.logger()}, "a", "b")
+	p.Blame("nobody", chain.ErrMalformed)
+	for range 3 * failuresToOpen {
+		p.Blame("n0", fmt.Errorf("%w: access list left out 7", chain.ErrMalformed))
+	}
+	s := p.Status()
+	if s[0].State != Closed || s[0].Demoted <= 0 || s[0].Demoted > hintDemotion || s[0].Rejected != 0 || !strings.Contains(s[0].LastError, "left out 7") || s[1].Demoted != 0 {
+		t.Errorf("status %+v", s)
+	}
+	if got := strings.Count(log.String(), "guesses wrong"); got != 1 {
+		t.Errorf("the log says so %d times", got)
+	}
+	var got chain.Reply
+	if err := p.Fetch(t.Context(), proofs(nodes[0].Head()), takes(&got)); err != nil || got.Backend != "n1" {
+		t.Errorf("%s, %v", got.Backend, err)
+	}
+	p.endpoints[0].health.blame(&failure{kind: chain.ErrBadProof}, true, time.Minute, time.Now())
+	p.Blame("n0", chain.ErrMalformed)
+	if d := p.Status()[0].Demoted; d < hintDemotion {
+		t.Errorf("a guess made the demotion for a lie shorter: %v", d)
+	}
+}
+
 // TestUnknownBlockIsNoBlame: who does not have the block is passed over, and keeps its rank.
 func TestUnknownBlockIsNoBlame(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -143,41 +142,4 @@ func (e *Endpoint) refusal(err error) error {
 		text = "rate limited: " + text
 	}
 	return &failure{kind: kind, text: e.addr.clean(text)}
-}
-
-// blamed says whether an error of accept is the backend's fault.
-func blamed(err error) bool {
-	return errors.Is(err, chain.ErrBadProof) || errors.Is(err, chain.ErrMalformed)
-}
-
-// rejected keeps the books about a Reply that accept did not take, and makes its error safe: there may be
-// something of the backend's words in it.
-func (e *Endpoint) rejected(err error) error {
-	if own, ok := err.(*chain.BackendError); ok && own.Backend == e.cfg.Name {
-		err = own.Err
-	}
-	safe := &failure{kind: err, text: e.addr.clean(err.Error())}
-	out := &chain.BackendError{Backend: e.cfg.Name, Err: safe}
-	noted := &failure{kind: chain.ErrUnavailable, text: safe.text}
-	for _, kind := range []error{chain.ErrBadProof, chain.ErrMalformed, chain.ErrUnknownBlock, chain.ErrLimit} {
-		if errors.Is(err, kind) {
-			noted.kind = kind
-			break
-		}
-	}
-	if !blamed(err) {
-		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-			e.health.passed(noted, noted.kind != chain.ErrUnknownBlock)
-		}
-		return out
-	}
-	first, opened := e.health.blame(noted, noted.kind == chain.ErrBadProof, e.cfg.Demotion, time.Now())
-	if first {
-		e.cfg.Log.Warn("backend sent what is not proven and is asked last for a while", slog.String("backend", e.cfg.Name),
-			slog.String("operator", e.cfg.Operator), slog.Duration("for", e.cfg.Demotion), slog.Any("error", safe))
-	}
-	if opened {
-		e.broke()
-	}
-	return out
 }

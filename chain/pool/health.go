@@ -192,13 +192,30 @@ func (h *health) blame(err error, wrong bool, demotion time.Duration, now time.T
 	if wrong {
 		h.wrong++
 	}
-	first = !now.Before(h.demoted)
-	h.demoted = now.Add(demotion)
+	first = h.demote(demotion, now)
 	if h.inRow++; h.state == Closed && h.inRow >= failuresToOpen {
 		h.open(now, now)
 		h.quiet, opened = true, true
 	}
 	return first, opened
+}
+
+// doubt records guesses that were of no use, and says whether the backend was not demoted yet.
+func (h *health) doubt(err error, demotion time.Duration, now time.Time) (first bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.errors++
+	h.last = err
+	return h.demote(demotion, now)
+}
+
+// demote is called with mu held. It says whether there was no demotion yet.
+func (h *health) demote(d time.Duration, now time.Time) (first bool) {
+	first = !now.Before(h.demoted)
+	if until := now.Add(d); until.After(h.demoted) {
+		h.demoted = until
+	}
+	return first
 }
 
 // demotion is for how long the backend is asked last; zero or less is not at all.

@@ -23,63 +23,12 @@ func three(t testing.TB, cfg Config, operators ...string) (*Pool, []*rpctest.Nod
 	return several(t, cfg, func(*EndpointConfig) {}, operators...)
 }
 
-// calm is three whose endpoints stand in the order of preference, are not polled, and are given all the
-// time that there is before another is asked too.
-func calm(t testing.TB, cfg Config, operators ...string) (*Pool, []*rpctest.Node) {
-	t.Helper()
-	p, nodes := several(t, cfg, func(ec *EndpointConfig) { ec.BlockInterval, ec.IdlePoll = time.Hour, time.Hour }, operators...)
-	settle(p)
-	return p, nodes
-}
-
-// settle puts the endpoints back in order.
-func settle(p *Pool) {
-	prefer(p)
-	for _, e := range p.endpoints {
-		e.health.mu.Lock()
-		e.health.failing, e.health.ring[0] = 0, hedgeMost
-		e.health.mu.Unlock()
-	}
-}
-
-func several(t testing.TB, cfg Config, change func(*EndpointConfig), operators ...string) (*Pool, []*rpctest.Node) {
-	t.Helper()
-	nodes := make([]*rpctest.Node, len(operators))
-	for i, op := range operators {
-		nodes[i] = fakeNode(t)
-		ec := quick(nodes[i].URL())
-		ec.Operator, ec.Name = op, fmt.Sprintf("n%d", i)
-		change(&ec)
-		cfg.Endpoints = append(cfg.Endpoints, ec)
-	}
-	p := newPool(t, cfg)
-	eventually(t, "heads", func() bool {
-		for _, s := range p.Status() {
-			if s.Head.Number != 100 {
-				return false
-			}
-		}
-		return true
-	})
-	return p, nodes
-}
-
 func calls(nodes []*rpctest.Node) []int {
 	out := make([]int, len(nodes))
 	for i, n := range nodes {
 		_, out[i], _ = n.Counts()
 	}
 	return out
-}
-
-// order makes p prefer its endpoints as they stand.
-func prefer(p *Pool) {
-	for i, e := range p.endpoints {
-		e.health.mu.Lock()
-		e.health.latency, e.health.count = float64(i+1)/1000, 1
-		e.health.ring[0] = time.Millisecond
-		e.health.mu.Unlock()
-	}
 }
 
 func TestPoolCall(t *testing.T) {
