@@ -57,10 +57,7 @@ func (c *Client) touch() (woken time.Time) {
 	if c.view.settled.IsZero() || now.Round(0).Sub(c.view.settled.Round(0)) <= 2*c.cfg.Network.SlotTime {
 		return time.Time{}
 	}
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	c.nudge()
 	return now
 }
 

@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -94,8 +95,12 @@ func (c *Client) periods(start, count uint64) task {
 			return p.client.judge(err)
 		}
 		for _, u := range updates {
-			if _, err := c.apply(p, u); err != nil {
-				return err
+			_, err := c.apply(p, u)
+			if errors.Is(err, light.ErrPastPeriod) {
+				continue // another endpoint has brought it meanwhile
+			}
+			if err != nil {
+				return p.client.judge(err)
 			}
 		}
 		if next, left := c.missing(); left > 0 && next == start {
@@ -109,6 +114,9 @@ func (c *Client) periods(start, count uint64) task {
 // head is a task: it fetches the newest block, and the newest finalised one when that may have changed.
 func (c *Client) head(p *peer) error {
 	body, err := p.get(c.ctx, "optimistic_update", "", maxHeadBody)
+	if f := (*failure)(nil); errors.As(err, &f) && f.kind == absent {
+		return &failure{broken, f.text} // whoever serves this API has a head
+	}
 	if err != nil {
 		return err
 	}
@@ -118,7 +126,7 @@ func (c *Client) head(p *peer) error {
 	}
 	first, err := c.apply(p, u)
 	if err != nil {
-		return err
+		return p.client.judge(err)
 	}
 	if c.finalityDue(c.cfg.now()) {
 		if err := c.finality(p); err != nil && !isKind(err, absent) {
@@ -140,15 +148,16 @@ func (c *Client) finality(p *peer) error {
 		return p.client.judge(err)
 	}
 	_, err = c.apply(p, u)
-	return err
+	return p.client.judge(err)
 }
 
-// apply verifies u and takes over what it proves. first says that it is the newest block so far.
+// apply verifies u and takes over what it proves. first says that it is the newest block so far. The error
+// is the core's own.
 func (c *Client) apply(p *peer, u *light.Update) (first bool, err error) {
 	c.core.Lock()
 	defer c.core.Unlock()
 	if _, err := c.store.Apply(u, c.cfg.now()); err != nil {
-		return false, p.client.judge(err)
+		return false, err
 	}
 	return c.publish(p.name), nil
 }

@@ -174,6 +174,8 @@ func (c *Client) trouble(good bool, due uint64) error {
 	switch {
 	case c.cfg.now().Before(c.cfg.Network.SlotStart(c.finalSlot())):
 		return fmt.Errorf("the local clock is behind: it is before slot %d, which is final", c.finalSlot())
+	case !good && !c.inTrouble() && anyBusy(c.peers):
+		return nil // who is still at it may yet bring something
 	case !good:
 		return c.complaint()
 	case head+c.lagBound() >= due:
@@ -228,7 +230,7 @@ func (c *Client) survey() {
 	now := c.cfg.now()
 	for _, p := range c.peers {
 		if p.health.isDue(now, c.slots(c.cfg.Network.SlotsPerEpoch, 1)) {
-			c.spawn(p, c.head, nil)
+			c.spawn(p, c.head, c.late)
 		}
 	}
 }

@@ -135,6 +135,19 @@ func (h *health) isDue(now time.Time, period time.Duration) bool {
 	return h.asked.IsZero() || now.Sub(h.asked) >= period
 }
 
+// anyBusy says whether any endpoint is at a task.
+func anyBusy(peers []*peer) bool {
+	for _, p := range peers {
+		p.health.mu.Lock()
+		busy := p.health.busy
+		p.health.mu.Unlock()
+		if busy {
+			return true
+		}
+	}
+	return false
+}
+
 // rank returns the endpoints that may be asked now, the best first: those without failures, those that are
 // not behind, the one in use, those that proved the newest slot, and those that were configured first.
 func rank(peers []*peer, now time.Time) []*peer {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type task func(*peer) error
 // as a request may take: what they bring is taken over, and how they did is noted.
 func (c *Client) race(peers []*peer, do task, enough func(error) bool) {
 	ended := make(chan error, len(peers))
+	var over atomic.Bool
+	defer over.Store(true)
 	hedge := time.NewTimer(c.hedge())
 	defer hedge.Stop()
 	running := 0
@@ -22,7 +25,12 @@ func (c *Client) race(peers []*peer, do task, enough func(error) bool) {
 		for len(peers) > 0 {
 			p := peers[0]
 			peers = peers[1:]
-			if c.spawn(p, do, ended) {
+			if c.spawn(p, do, func(err error) {
+				ended <- err // it has room for each peer
+				if over.Load() {
+					c.late(err)
+				}
+			}) {
 				running++
 				hedge.Reset(c.hedge())
 				return
@@ -50,8 +58,8 @@ func (c *Client) hedge() time.Duration {
 	return max(min(c.cfg.Timeout/4, c.cfg.Network.SlotTime/4), 50*time.Millisecond)
 }
 
-// spawn lets p do a task in the background, unless it is at one. ended may be nil. Only run calls it.
-func (c *Client) spawn(p *peer, do task, ended chan<- error) bool {
+// spawn lets p do a task in the background, unless it is at one, and calls ended. Only run calls it.
+func (c *Client) spawn(p *peer, do task, ended func(error)) bool {
 	if !p.health.take(c.cfg.now()) {
 		return false
 	}
@@ -62,11 +70,27 @@ func (c *Client) spawn(p *peer, do task, ended chan<- error) bool {
 			p.health.failed(f, c.cfg.now(), c.cfg.chance())
 		}
 		p.health.give()
-		if ended != nil {
-			ended <- err // it has room for each peer
-		}
+		ended(err)
 	})
 	return true
+}
+
+// late is called for a task that nobody has waited for. When it went well while others had trouble there is
+// somebody to ask again.
+func (c *Client) late(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && (c.view.trouble != nil || !c.view.synced) {
+		c.nudge()
+	}
+}
+
+// nudge makes run go on at once.
+func (c *Client) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
 }
 
 // guarded does a task. A panic over what a stranger sent must not end the server.

@@ -64,7 +64,7 @@ func (c *client) judge(err error) error {
 	}
 	text := c.addr.safe(err.Error())
 	switch {
-	case errors.Is(err, light.ErrSigners), errors.Is(err, light.ErrUnknownPeriod):
+	case errors.Is(err, light.ErrSigners), errors.Is(err, light.ErrUnknownPeriod), errors.Is(err, light.ErrPastPeriod):
 		// An honest endpoint sends these too: while part of the committee is away, and across a period's end.
 		return &failure{behind, text}
 	case errors.Is(err, light.ErrFutureSlot):

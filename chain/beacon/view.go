@@ -58,6 +58,13 @@ func (c *Client) markPolled() {
 	c.view.polled = true
 }
 
+// inTrouble says whether the last round went wrong.
+func (c *Client) inTrouble() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view.trouble != nil
+}
+
 // isIdle says whether nobody has wanted an anchor for long.
 func (c *Client) isIdle(now time.Time) bool {
 	c.mu.Lock()
