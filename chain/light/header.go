@@ -45,8 +45,8 @@ type Head struct {
 	BlockHash     common.Hash // of the execution block
 	BlockNumber   uint64      // zero from Gloas on, where only the hash is proven
 	BlockTime     time.Time   // zero from Gloas on
-	SignatureSlot uint64      // zero for a checkpoint, which nobody signed
-	Signers       int         // zero for a checkpoint
+	SignatureSlot uint64      // as claimed, within Period: it is not signed itself; zero for a checkpoint
+	Signers       int         // zero for a checkpoint, which nobody signed
 	Committee     int         // size of the committee that signed
 	Period        uint64      // of the committee that signed
 	Fork          string      // at Slot, in lower case

@@ -176,13 +176,6 @@ func strangePoint() []byte {
 	}
 }
 
-// storeFor is a store that knows all that the honest update of a slot needs.
-func (w *world) storeFor(tb testing.TB, slot uint64) *Store {
-	tb.Helper()
-	s := w.store(tb, slot/64*64+16)
-	return s
-}
-
 func TestLies(t *testing.T) {
 	for _, lie := range lies() {
 		t.Run(lie.name, func(t *testing.T) {
@@ -191,18 +184,9 @@ func TestLies(t *testing.T) {
 			if slot == 0 {
 				slot = 50
 			}
-			var s *Store
-			switch slot / 64 {
-			case 0:
-				s = w.store(t, 16)
-			default:
-				s = w.store(t, slot/64*64)
-			}
+			s := w.store(t, max(slot/64*64, 16))
 			before := *s
 			m := w.update(slot)
-			if lie.make == nil {
-				t.Fatal("no lie")
-			}
 			lie.make(w, m)
 			list, err := DecodeUpdates(w.n, encode(t, []any{m.answer()}))
 			if err == nil {

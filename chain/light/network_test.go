@@ -37,6 +37,11 @@ func TestNamed(t *testing.T) {
 		if err := n.check(); err != nil {
 			t.Error(err)
 		}
+		for _, f := range n.Forks {
+			if rank(f.Name) < 0 {
+				t.Errorf("%s: %s is scheduled, but its rules are not known here", test.name, f.Name)
+			}
+		}
 		at, _ := time.Parse(time.RFC3339, test.at)
 		if got := n.Slot(at); got != test.slot || !n.SlotStart(got).Equal(at) || n.Slot(at.Add(-1)) != test.slot-1 {
 			t.Errorf("%s: slot %d at %v, which starts at %v; expected %d", test.name, got, at, n.SlotStart(got), test.slot)

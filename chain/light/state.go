@@ -57,7 +57,8 @@ func (s *Store) MarshalBinary() ([]byte, error) {
 	return append(b.Bytes(), sum[:]...), nil
 }
 
-// UnmarshalStore reads what MarshalBinary wrote, for the same network. It fails with ErrState.
+// UnmarshalStore reads what MarshalBinary wrote, for the same network. It fails with ErrState, or with
+// ErrMalformed when n is none.
 func UnmarshalStore(n *Network, data []byte) (*Store, error) {
 	if err := n.check(); err != nil {
 		return nil, err

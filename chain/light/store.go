@@ -97,7 +97,7 @@ func (s *Store) Period() uint64 { return s.period }
 
 // Missing returns the periods whose updates are needed to follow the chain at now, at most 128 at once;
 // count 0 is none. The running period counts as soon as finality within it can be proven, so that the next
-// committee is known before it signs.
+// committee is known before it signs. It stays missing while the network does not finalise: ask again later.
 func (s *Store) Missing(now time.Time) (start, count uint64) {
 	slot := s.network.Slot(now)
 	start, end := s.period, s.network.Period(slot)
