@@ -2,15 +2,11 @@ package ens
 
 import (
 	"errors"
-	"net"
 	"reflect"
-	"strings"
 	"testing"
-	"time"
 
 	"dens/chain"
 	"dens/chain/ccip"
-	"dens/internal/demo"
 
 	"github.com/miekg/dns"
 )
@@ -18,36 +14,11 @@ import (
 // TestEVMCuts looks for zone cuts in real contracts, both ways: they cost no more calls than the names that
 // have none, and are the same both ways.
 func TestEVMCuts(t *testing.T) {
-	t.Parallel()
-	demoChain, err := demo.Start(t.Context(), demo.Config{Period: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := demoChain.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	ds := " 60 DS 1 13 2 " + strings.Repeat("ab", 32)
-	if err := demoChain.SetDNSRecords(t.Context(), "alice.eth",
-		"cut.alice.eth. 60 NS ns.example.org.", "cut.alice.eth."+ds,
-		"c.b.a.cut.alice.eth. 60 NS ns.example.org.",
-		"e.d.c.b.a.alice.eth. 60 NS ns.example.org.", "e.d.c.b.a.alice.eth."+ds); err != nil {
-		t.Fatal(err)
-	}
-	for key, value := range map[string]string{"dns.NS": `["ns.example.org"]`, "dns.DS": `["1 13 2 00"]`} {
-		if err := demoChain.SetText(t.Context(), "carol.eth", key, value); err != nil {
-			t.Fatal(err)
-		}
-	}
+	demoChain := realChain(t)
 	node := &evmCaller{client: demoChain.Client()}
-	dialer := net.Dialer{Timeout: time.Second}
-	caller := ccip.New(node, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true, AllowPrivate: true})
-	t.Cleanup(caller.Close)
-	d := Deployment{Chain: "demo", ChainID: demoChain.ChainID(), Zone: "eth.", Registry: demoChain.Registry}
-	direct := New(caller, d)
-	d.UniversalResolver = demoChain.UniversalResolver
-	universal := New(caller, d)
+	caller := followed(t, node)
+	u, d := deployments(demoChain)
+	universal, direct := New(caller, u), New(caller, d)
 
 	texts := `carol.eth. NS=["ns.example.org"] DS=["1 13 2 00"]`
 	for _, tt := range []struct {

@@ -3,7 +3,6 @@ package ens
 import (
 	"context"
 	"errors"
-	"net"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -66,24 +65,11 @@ func output(el rpc.BatchElem) chain.Output {
 
 // TestEVM looks names of the demo chain up in real contracts, both ways.
 func TestEVM(t *testing.T) {
-	t.Parallel()
-	demoChain, err := demo.Start(t.Context(), demo.Config{Period: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := demoChain.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	demoChain := realChain(t)
 	node := &evmCaller{client: demoChain.Client()}
-	dialer := net.Dialer{Timeout: time.Second}
-	caller := ccip.New(node, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true, AllowPrivate: true})
-	t.Cleanup(caller.Close)
-	d := Deployment{Chain: "demo", ChainID: demoChain.ChainID(), Zone: "eth.", Registry: demoChain.Registry}
-	direct := New(caller, d)
-	d.UniversalResolver = demoChain.UniversalResolver
-	universal := New(caller, d)
+	caller := followed(t, node)
+	u, d := deployments(demoChain)
+	universal, direct := New(caller, u), New(caller, d)
 
 	bob := "/ipfs/bafybeibj6lixxzqtsb45ysdjnupvqkufgdvzqbnvmhw2kf7cfkesy7r7d4"
 	tests := []struct {

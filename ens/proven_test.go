@@ -2,13 +2,11 @@ package ens
 
 import (
 	"context"
-	"net"
 	"reflect"
 	"testing"
 	"time"
 
 	"dens/chain"
-	"dens/chain/ccip"
 	"dens/chain/pool"
 	"dens/chain/verify"
 	"dens/internal/demo"
@@ -38,30 +36,15 @@ func prover(t *testing.T, c *demo.Chain) chain.Caller {
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
-	dialer := net.Dialer{Timeout: time.Second}
-	caller := ccip.New(v, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true, AllowPrivate: true})
-	t.Cleanup(caller.Close)
-	return caller
+	return followed(t, v)
 }
 
 // TestProven looks names up over proven state: they hold what the node itself says, the evidence is complete,
 // and a look-up costs two trips when it is cold, one at a new block and none within a block.
 func TestProven(t *testing.T) {
-	t.Parallel()
-	demoChain, err := demo.Start(t.Context(), demo.Config{Period: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := demoChain.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	d := Deployment{Chain: "demo", ChainID: demoChain.ChainID(), Zone: "eth.", Registry: demoChain.Registry, UniversalResolver: demoChain.UniversalResolver}
-	dialer := net.Dialer{Timeout: time.Second}
-	believing := ccip.New(&evmCaller{client: demoChain.Client()}, ccip.Config{Dial: dialer.DialContext, AllowHTTP: true, AllowPrivate: true})
-	t.Cleanup(believing.Close)
-	proving := prover(t, demoChain)
+	demoChain := realChain(t)
+	d, _ := deployments(demoChain)
+	believing, proving := followed(t, &evmCaller{client: demoChain.Client()}), prover(t, demoChain)
 	look := func(caller chain.Caller, name string, kind uint16) names.Records {
 		t.Helper()
 		r, err := New(caller, d).LookupCuts(t.Context(), name, kind)
