@@ -49,6 +49,9 @@ type Proxy struct {
 	requests int             // HTTP requests
 	calls    int             // HTTP requests that hold at least one eth_call
 	methods  map[string]int  // JSON-RPC calls by method
+	fetches  int             // HTTP requests that ask for a part of the state
+	lie      Lie
+	delay    time.Duration
 }
 
 // NewProxy starts a proxy in front of target, an http URL, until the test ends.
@@ -74,7 +77,7 @@ func (p *Proxy) Set(f Fault) {
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.requests, p.calls, p.methods = 0, 0, map[string]int{}
+	p.requests, p.calls, p.fetches, p.methods = 0, 0, 0, map[string]int{}
 }
 
 // Calls is how many HTTP requests held at least one eth_call.
@@ -114,7 +117,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	requests, batch := parseRequests(body)
-	fault := p.count(requests)
+	fault, lie, delay := p.count(requests)
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+		return
+	}
 	switch {
 	case fault == Down:
 		hangUp(w)
@@ -144,7 +152,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hangUp(w)
 		return
 	}
-	answer = p.distort(fault, requests, answer)
+	answer = p.distort(fault, lie, requests, answer)
 	w.Header().Set("Content-Type", "application/json")
 	switch fault {
 	case Drip:
@@ -169,19 +177,22 @@ func parseRequests(body []byte) (requests []rpcRequest, batch bool) {
 	return nil, false
 }
 
-func (p *Proxy) count(requests []rpcRequest) Fault {
+func (p *Proxy) count(requests []rpcRequest) (Fault, Lie, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests++
-	calls := 0
+	calls, fetches := 0, 0
 	for _, r := range requests {
 		p.methods[r.Method]++
 		if r.Method == "eth_call" {
 			calls = 1
 		}
+		if fetchMethods[r.Method] {
+			fetches = 1
+		}
 	}
-	p.calls += calls
-	return p.fault
+	p.calls, p.fetches = p.calls+calls, p.fetches+fetches
+	return p.fault, p.lie, p.delay
 }
 
 func (p *Proxy) forward(body []byte) ([]byte, error) {
@@ -194,8 +205,8 @@ func (p *Proxy) forward(body []byte) ([]byte, error) {
 }
 
 // distort changes single results in an answer, be it of one call or of a batch.
-func (p *Proxy) distort(fault Fault, requests []rpcRequest, answer []byte) []byte {
-	if fault != WrongChain && fault != StaleHead && fault != Forged {
+func (p *Proxy) distort(fault Fault, lie Lie, requests []rpcRequest, answer []byte) []byte {
+	if fault != WrongChain && fault != StaleHead && fault != Forged && lie == nil {
 		return answer
 	}
 	var replies []map[string]json.RawMessage
@@ -211,8 +222,16 @@ func (p *Proxy) distort(fault Fault, requests []rpcRequest, answer []byte) []byt
 		asked[string(r.ID)] = r
 	}
 	for _, reply := range replies {
-		if result, ok := reply["result"]; ok {
-			reply["result"] = p.distortResult(fault, asked[string(reply["id"])], result)
+		result, ok := reply["result"]
+		if !ok {
+			continue
+		}
+		r := asked[string(reply["id"])]
+		if result = p.distortResult(fault, r, result); lie != nil {
+			result = lie(r.Method, r.Params, result)
+		}
+		if reply["result"] = result; result == nil {
+			delete(reply, "result")
 		}
 	}
 	var out []byte
