@@ -177,9 +177,9 @@ func strangePoint() []byte {
 }
 
 func TestLies(t *testing.T) {
+	w := newWorld(small())
 	for _, lie := range lies() {
 		t.Run(lie.name, func(t *testing.T) {
-			w := newWorld(small())
 			slot := lie.at
 			if slot == 0 {
 				slot = 50
