@@ -26,11 +26,16 @@ type world struct {
 	*quorum.Quorum
 	pool  *pool.Pool
 	nodes []*rpctest.Node
+
+	patience time.Duration // of those who ask
 }
 
-func newWorld(t testing.TB, n int) *world {
+func newWorld(t testing.TB, n int) *world { return newWorldOf(t, n, time.Second) }
+
+// newWorldOf has its requests time out after patience.
+func newWorldOf(t testing.TB, n int, patience time.Duration) *world {
 	t.Helper()
-	w := &world{}
+	w := &world{patience: 2 * patience}
 	var endpoints []pool.EndpointConfig
 	for i := range n {
 		node := rpctest.New()
@@ -41,7 +46,7 @@ func newWorld(t testing.TB, n int) *world {
 			url = node.WS() // one that pushes heads beside those that are polled
 		}
 		endpoints = append(endpoints, pool.EndpointConfig{
-			URL: url, Operator: string(rune('a' + i)), ChainID: 1, Timeout: time.Second,
+			URL: url, Operator: string(rune('a' + i)), ChainID: 1, Timeout: patience,
 			BlockInterval: 100 * time.Millisecond, IdlePoll: 100 * time.Millisecond,
 		})
 	}
@@ -55,7 +60,7 @@ func newWorld(t testing.TB, n int) *world {
 	for _, e := range p.Endpoints() {
 		backends = append(backends, e)
 	}
-	w.Quorum, err = quorum.New(quorum.Config{Backends: backends, K: 2, Timeout: 2 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	w.Quorum, err = quorum.New(quorum.Config{Backends: backends, K: 2, Timeout: 2 * patience, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +77,7 @@ func newWorld(t testing.TB, n int) *world {
 }
 
 func (w *world) ask(t *testing.T, what string) (chain.Result, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), w.patience)
 	defer cancel()
 	to := common.HexToAddress("0x1")
 	return w.Call(ctx, chain.Call{Msgs: []chain.Msg{{To: to, Data: []byte(what)}, {To: to, Data: []byte("second")}}})
@@ -235,7 +240,7 @@ func TestReorg(t *testing.T) {
 func TestHundredCallersAndClose(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	func() {
-		w := newWorld(t, 4)
+		w := newWorldOf(t, 4, 5*time.Second) // a busy machine takes its time for so many
 		var callers sync.WaitGroup
 		for i := range 100 {
 			callers.Go(func() {
