@@ -56,7 +56,8 @@ func decodeAccount(value []byte) (Account, error) {
 }
 
 // VerifySlot proves by an account's storage root what a slot holds; zero is also the value of a slot that
-// is proven to be unset. Nodes are those of one element of eth_getProof's storageProof. An empty trie needs
+// is proven to be unset. A zero that is stored, which the protocol forbids and development nodes such as
+// anvil do, is proven to be one all the same. Nodes are those of one element of eth_getProof's storageProof. An empty trie needs
 // none. Errors wrap ErrProof or ErrMalformed.
 func VerifySlot(storageRoot common.Hash, slot common.Hash, nodes [][]byte) (common.Hash, error) {
 	value, err := lookup(storageRoot, slot[:], nodes)
@@ -69,9 +70,6 @@ func VerifySlot(storageRoot common.Hash, slot common.Hash, nodes [][]byte) (comm
 	var word uint256.Int // canonical RLP of at most 32 bytes without leading zeros
 	if err := rlp.DecodeBytes(value, &word); err != nil {
 		return common.Hash{}, fmt.Errorf("slot %s: %w: %w", slot, ErrProof, err)
-	}
-	if word.IsZero() {
-		return common.Hash{}, fmt.Errorf("slot %s: %w: a zero is never stored", slot, ErrProof)
 	}
 	return word.Bytes32(), nil
 }

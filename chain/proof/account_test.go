@@ -201,7 +201,6 @@ func TestLeafValues(t *testing.T) {
 	}{
 		{"one", []byte{1}, number(1)},
 		{"32 bytes", encode(t, hash), common.BytesToHash(hash)},
-		{"zero", []byte{0x80}, common.Hash{}},
 		{"zero byte", []byte{0}, common.Hash{}},
 		{"leading zero", []byte{0x82, 0, 1}, common.Hash{}},
 		{"one byte, long form", []byte{0x81, 1}, common.Hash{}},
@@ -218,6 +217,10 @@ func TestLeafValues(t *testing.T) {
 		if got != tt.want || (err == nil) != (tt.want != common.Hash{}) || err != nil && !errors.Is(err, ErrProof) {
 			t.Errorf("slot, %s: %s, %v; want %s", tt.name, got, err, tt.want)
 		}
+	}
+	root, nodes := lone(t, number(5).Bytes(), []byte{0x80})
+	if got, err := VerifySlot(root, number(5), nodes); err != nil || got != (common.Hash{}) {
+		t.Errorf("a slot that holds a zero: %s, %v", got, err)
 	}
 }
 
