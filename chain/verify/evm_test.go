@@ -171,6 +171,7 @@ func TestRules(t *testing.T) {
 	}{
 		{"mainnet, Prague", 1, types.Header{Time: *params.MainnetChainConfig.PragueTime}, func(r params.Rules) bool { return r.IsPrague && !r.IsOsaka }},
 		{"mainnet, Osaka", 1, types.Header{Time: *params.MainnetChainConfig.OsakaTime}, func(r params.Rules) bool { return r.IsOsaka }},
+		{"a private chain with mainnet's id, Prague", 1, types.Header{Number: common.Big1, BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash}, func(r params.Rules) bool { return r.IsPrague }},
 		{"another, London", 10, types.Header{BaseFee: common.Big1}, func(r params.Rules) bool { return r.IsLondon && !r.IsShanghai }},
 		{"another, Berlin", 10, types.Header{}, func(r params.Rules) bool { return r.IsBerlin && !r.IsLondon }},
 		{"another, Shanghai", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash}, func(r params.Rules) bool { return r.IsShanghai && !r.IsCancun }},
@@ -179,9 +180,12 @@ func TestRules(t *testing.T) {
 		{"another, Amsterdam", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash, SlotNumber: some}, func(r params.Rules) bool { return r.IsAmsterdam }},
 	}
 	for _, tt := range tests {
-		tt.header.Number, tt.header.Difficulty = number, new(big.Int)
+		if tt.header.Number == nil {
+			tt.header.Number = number
+		}
+		tt.header.Difficulty = new(big.Int)
 		config, err := rulesOf(tt.chain, &tt.header)
-		if err != nil || config.ChainID.Uint64() != tt.chain || !tt.is(config.Rules(number, true, tt.header.Time)) {
+		if err != nil || config.ChainID.Uint64() != tt.chain || !tt.is(config.Rules(tt.header.Number, true, tt.header.Time)) {
 			t.Errorf("%s: got %+v, %v", tt.what, config, err)
 		}
 	}

@@ -14,7 +14,9 @@ import (
 // they follow from the header: each fork since London has added a field to it.
 func rulesOf(chainID uint64, header *types.Header) (*params.ChainConfig, error) {
 	config := known(chainID)
-	if config == nil {
+	// On none of the known chains was a block without proof of work older than London: one that is comes from
+	// a private chain with the same id.
+	if config == nil || isMerged(header) && !config.IsLondon(header.Number) {
 		config = byHeader(chainID, header)
 	}
 	if rules := config.Rules(header.Number, isMerged(header), header.Time); rules.IsUBT {
