@@ -78,7 +78,7 @@ func Start(ctx context.Context, config Config) (*Chain, error) {
 	if err := config.check(now); err != nil {
 		return nil, fmt.Errorf("beacon chain: %w", err)
 	}
-	forks, err := forkTable(config.Forks)
+	forks, err := forkTable(config.Forks, config.Versions)
 	if err != nil {
 		return nil, fmt.Errorf("beacon chain: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 )
 
@@ -52,6 +53,10 @@ type Config struct {
 	Signers     int    // of 512; 500
 	Port        int    // of HTTP on 127.0.0.1; 0: any free one; negative: only Handler
 	Auto        bool   // make a block for each slot; else only by Advance
+	// ValidatorsRoot is genesis_validators_root, and Versions are those of forks by name, "genesis" being the
+	// first: to stand for a network that light clients know by name. Those left out are the package's own.
+	ValidatorsRoot common.Hash
+	Versions       map[string][4]byte
 }
 
 func (c Config) withDefaults(now time.Time) Config {
@@ -71,6 +76,9 @@ func (c Config) withDefaults(now time.Time) Config {
 	c.Forks = maps.Clone(c.Forks)
 	if c.Signers == 0 {
 		c.Signers = 500
+	}
+	if c.ValidatorsRoot == (common.Hash{}) {
+		c.ValidatorsRoot = validatorsRoot()
 	}
 	return c
 }

@@ -36,9 +36,9 @@ const payloadIndex = 25
 // gloas says that light client headers hold a hash in the place of an execution header.
 func (l layout) gloas() bool { return l.fields == 0 }
 
-// forkTable are all forks, in order. The layouts are those of altair, capella, deneb, electra and
+// forkTable are all forks, in order, with their epochs and versions. The layouts are those of altair, capella, deneb, electra and
 // gloas/light-client/sync-protocol.md.
-func forkTable(epochs map[string]uint64) ([]fork, error) {
+func forkTable(epochs map[string]uint64, versions map[string][4]byte) ([]fork, error) {
 	capella := layout{finalized: 105, current: 54, next: 55, fields: 16, hash: 412}
 	deneb := layout{finalized: 105, current: 54, next: 55, fields: 32, hash: 812}
 	electra := layout{finalized: 169, current: 86, next: 87, fields: 32, hash: 812}
@@ -55,6 +55,9 @@ func forkTable(epochs map[string]uint64) ([]fork, error) {
 	for i := range table {
 		f := &table[i]
 		f.version = [4]byte{byte(i), 'd', 'n', 's'}
+		if version, ok := versions[f.name]; ok {
+			f.version = version
+		}
 		epoch, named := epochs[f.name]
 		switch {
 		case named && i > 3 && epoch < table[i-1].epoch, named && i <= 3 && epoch > 0:
@@ -96,7 +99,7 @@ func (c *Chain) forkNamed(name string) *fork {
 	return nil
 }
 
-// validatorsRoot is the chain's genesis_validators_root.
+// validatorsRoot is the genesis_validators_root of a chain that stands for no other network.
 func validatorsRoot() common.Hash { return sha256.Sum256([]byte("dens demo validators")) }
 
 // domainSyncCommittee is DOMAIN_SYNC_COMMITTEE (altair/beacon-chain.md).
@@ -108,7 +111,7 @@ func (c *Chain) signingRoot(root common.Hash, signatureSlot uint64) common.Hash 
 	var version common.Hash
 	f := c.forkAt(max(signatureSlot, 1) - 1)
 	copy(version[:], f.version[:])
-	data := hashPair(version, validatorsRoot())
+	data := hashPair(version, c.config.ValidatorsRoot)
 	domain := common.Hash{domainSyncCommittee}
 	copy(domain[4:], data[:28])
 	return hashPair(root, domain)
@@ -122,7 +125,7 @@ func (c *Chain) settings() [][2]string {
 		{"PRESET_BASE", "mainnet"},
 		{"CONFIG_NAME", "dens-demo"},
 		{"GENESIS_TIME", fmt.Sprint(c.config.Genesis.Unix())},
-		{"GENESIS_VALIDATORS_ROOT", validatorsRoot().Hex()},
+		{"GENESIS_VALIDATORS_ROOT", c.config.ValidatorsRoot.Hex()},
 		{"SECONDS_PER_SLOT", fmt.Sprint(seconds)},
 		{"SLOT_DURATION_MS", fmt.Sprint(seconds * 1000)},
 	}

@@ -173,7 +173,7 @@ func (c *Chain) getRoot(r *http.Request) any {
 func (c *Chain) getGenesis(*http.Request) any {
 	return map[string]any{"data": map[string]any{
 		"genesis_time":            decimal(uint64(c.config.Genesis.Unix())),
-		"genesis_validators_root": validatorsRoot(),
+		"genesis_validators_root": c.config.ValidatorsRoot,
 		"genesis_fork_version":    hexutil.Bytes(c.forks[0].version[:]),
 	}}
 }

@@ -40,6 +40,12 @@ func (r *reader) begin() *follower {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return r.beginIn(network)
+}
+
+// beginIn is begin by what is known of the network otherwise.
+func (r *reader) beginIn(network *light.Network) *follower {
+	r.t.Helper()
 	root, _ := r.Checkpoint()
 	bootstrap, err := light.DecodeBootstrap(network, r.raw("bootstrap/"+root.Hex()))
 	if err != nil {
@@ -121,6 +127,30 @@ func TestStoreFollows(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStandsForMainnet: with mainnet's identity, the chain is one that the light client knows by name.
+func TestStandsForMainnet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, _ := light.Named("mainnet")
+		newest := network.Forks[len(network.Forks)-1]
+		config := Config{
+			Genesis: network.Genesis, SlotTime: network.SlotTime,
+			ValidatorsRoot: network.ValidatorsRoot, Versions: map[string][4]byte{newest.Name: newest.Version},
+		}
+		time.Sleep(time.Until(network.SlotStart(newest.Epoch*SlotsPerEpoch + 2*SlotsPerPeriod)))
+		r := start(t, config)
+		f := r.beginIn(network)
+		f.sync()
+		for range 3 {
+			time.Sleep(SlotsPerPeriod / 3 * network.SlotTime)
+			r.advance()
+			f.sync()
+		}
+		if r.Head().Fork != newest.Name {
+			t.Fatalf("the head is of %s", r.Head().Fork)
+		}
+	})
 }
 
 // TestStoreCatchesUp: a light client comes back after periods without it.
