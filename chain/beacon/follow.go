@@ -27,7 +27,7 @@ type schedule struct {
 	slot        uint64    // that was due in the last poll
 	tries       int       // polls for it
 	committeeAt time.Time // no earlier try for the committee after the one in force
-	saveError   string    // that was logged last
+	saveFailed  bool      // and that was logged
 	saved       []byte    // what the state file holds
 }
 

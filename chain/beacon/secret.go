@@ -57,21 +57,22 @@ func secretsOf(u *url.URL, raw string) []string {
 // maxForeign bounds how much of a foreign text is looked at, in bytes.
 const maxForeign = 4 << 10
 
-// safe makes a text that others wrote fit to be shown. Secrets go first: cutting could leave half of one.
+// safe makes a text that others wrote fit to be shown. Secrets go before it is cut, which could leave half
+// of one, and after what is invisible, which could part one.
 func (a address) safe(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), maxForeign)], "")
+	text = printable(text)
 	for _, s := range a.secrets {
 		text = strings.ReplaceAll(text, s, "***")
 	}
-	return clean(text)
+	return cut(text)
 }
 
-// maxText is the greatest length of a foreign text in an error, in bytes.
-const maxText = 160
+// clean makes a text that holds no secrets fit to be shown.
+func clean(text string) string { return cut(printable(text)) }
 
-// clean makes a text short, printable, and one line.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
+// printable makes a text one line without anything invisible.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			return ' '
@@ -80,6 +81,12 @@ func clean(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text[:min(len(text), maxForeign)], ""))
+}
+
+// maxText is the greatest length of a foreign text in an error, in bytes.
+const maxText = 160
+
+func cut(text string) string {
 	text = strings.TrimSpace(text)
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText-3], "") + "..."

@@ -92,13 +92,13 @@ func (c *Client) save(s *schedule) {
 		err = writeState(c.cfg.State, data)
 	}
 	if err == nil {
-		s.saved, s.saveError = data, ""
+		s.saved, s.saveFailed = data, false
 		return
 	}
-	if text := err.Error(); text != s.saveError {
-		s.saveError = text
+	if !s.saveFailed {
+		s.saveFailed = true
 		c.cfg.Log.Warn("light client's state cannot be written: a restart will begin at the checkpoint", slog.String("file", c.cfg.State),
-			slog.String("reason", text))
+			slog.String("reason", err.Error()))
 	}
 }
 
