@@ -51,7 +51,7 @@ func describeGateways(o *resolver.Origin) string {
 	case o.Signature:
 		return from + "the contract's check of it was executed over proven state, and verified a signature: a key vouches for the gateway's data"
 	default:
-		return from + "the contract's check of it was executed over proven state, without a signature: where it verifies another chain's proofs, the name is proven end to end"
+		return from + "the contract's check of it was executed over proven state, and verified no signature: where it verifies another chain's proofs, the name is proven end to end, else the gateway is believed"
 	}
 }
 

@@ -84,7 +84,7 @@ func (c *chainStack) warnings() []string {
 		all = append(all, "trust: single: whatever one backend says is believed")
 	case c.source == chain.AnchorTrusted:
 		all = append(all, "anchor: trusted: the newest block is whatever "+strings.Join(conf.Operators(), ", ")+" says it is")
-	case c.cfg.builtIn == nil && c.source == chain.AnchorQuorum && c.why != "" && strings.Contains(c.why, "built into"):
+	case c.source == chain.AnchorQuorum && c.cfg.builtIn != nil:
 		all = append(all, c.why)
 	}
 	if c.source == chain.AnchorBeacon && conf.MaxCheckpointAge == 0 {
@@ -137,7 +137,7 @@ func (c *chainStack) part() web.Part {
 	case c.cfg.conf.Trust == configs.TrustQuorum:
 		p.Ready = c.quorum.Ready()
 	case source == chain.AnchorBeacon:
-		c.lightPart(&p)
+		lightPart(&p, c.light.Ready(), c.light.Status())
 	case source == chain.AnchorQuorum && c.quorum != nil:
 		p.Ready = c.quorum.Ready()
 	case source == chain.AnchorQuorum:
@@ -155,9 +155,8 @@ func (c *chainStack) part() web.Part {
 
 // lightPart adds the state of the light client to that of the backends. Its loss of all endpoints shows
 // while what it has proven can still be used.
-func (c *chainStack) lightPart(p *web.Part) {
-	status := c.light.Status()
-	if !c.light.Ready() {
+func lightPart(p *web.Part, ready bool, status beacon.Status) {
+	if !ready {
 		p.Ready = false
 		p.Reason = "light client: " + or(status.Reason, "no block is proven yet")
 		return

@@ -107,7 +107,7 @@ func (a finding) provenJudgement() string {
 	switch p := a.Origin.Proof; {
 	case p == nil:
 	case p.Beacon != nil:
-		verdict += "Ethereum's consensus has signed that, from the checkpoint on."
+		verdict += "The chain's consensus has signed that, from the checkpoint on."
 	case p.Anchor == "trusted":
 		verdict += "For the hash, one node is believed."
 	default:
