@@ -89,8 +89,8 @@ func (c *Client) newest(now time.Time) (chain.Anchor, error) {
 	case a.Beacon == nil:
 		return chain.Anchor{}, v.because(chain.ErrNotReady, "no checkpoint yet")
 	case age < -c.cfg.MaxHeadAge:
-		return chain.Anchor{}, v.because(chain.ErrNotReady,
-			fmt.Sprintf("slot %d, which is proven, is %s in the future: the local clock is behind", slotOf(a), rounded(-age)))
+		return chain.Anchor{}, fmt.Errorf("%w: light client: slot %d, which is proven, is %s in the future: the local clock is behind",
+			chain.ErrNotReady, slotOf(a), rounded(-age))
 	case age <= c.cfg.MaxHeadAge:
 		return clone(a), nil
 	}

@@ -11,6 +11,7 @@ import (
 
 // TestAnchor: a client that knows one old checkpoint has the chain's newest block, with the evidence for it.
 func TestAnchor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{History: 3})
 	_, endpoint := w.server("alpha", nil)
 	c := w.client(w.config(endpoint))
@@ -31,14 +32,12 @@ func TestAnchor(t *testing.T) {
 
 // TestCalmHour: an hour of blocks costs one request for each, and one for each finalised epoch.
 func TestCalmHour(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second, Auto: true})
 		s, endpoint := w.inside("alpha", nil)
 		idle, other := w.inside("beta", nil)
-		var log logged
-		cfg := w.config(endpoint, other)
-		cfg.Log = log.logger()
-		c := w.client(cfg)
+		c := w.client(w.config(endpoint, other))
 		anchor(t, c)
 		time.Sleep(4 * time.Minute)
 		before, last := s.count("optimistic_update"), uint64(0)
@@ -70,7 +69,5 @@ func TestCalmHour(t *testing.T) {
 		if final := st.Finalized.Beacon; final.Slot != w.chain.Finalized().Slot || !final.Finalized {
 			t.Errorf("finalised %+v, want %+v", final, w.chain.Finalized())
 		}
-		t.Log(s.asked, idle.asked, log.String())
-		c.Close()
 	})
 }

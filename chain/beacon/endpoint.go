@@ -107,6 +107,9 @@ func (c *Client) periods(start, count uint64) task {
 			return &failure{absent, fmt.Sprintf("it has no update that hands over the committee of period %d", start)}
 		}
 		p.health.works()
+		c.core.Lock()
+		defer c.core.Unlock()
+		c.dirty = true
 		return nil
 	}
 }

@@ -30,6 +30,7 @@ const minute = 5 * 12 * time.Second // in slots
 
 // TestPeriodRollover: committees hand over while the client follows.
 func TestPeriodRollover(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const end = 2 * consensus.SlotsPerPeriod
 		w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second, Auto: true, Genesis: before(end, 60)})
@@ -54,18 +55,20 @@ func TestPeriodRollover(t *testing.T) {
 
 // TestManyPeriods: a client that begins long ago fetches all committees in between.
 func TestManyPeriods(t *testing.T) {
-	inBubble(t, consensus.Config{History: 20}, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubble(t, consensus.Config{History: 16}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
 		c := w.client(w.config(endpoint))
 		w.same(anchor(t, c))
 		if n := s.count("updates"); n != 2 {
-			t.Errorf("%d requests for 21 periods, want 2", n)
+			t.Errorf("%d requests for 18 periods, want 2", n)
 		}
 	})
 }
 
 // TestForkBoundary: rules and formats change while the client follows.
 func TestForkBoundary(t *testing.T) {
+	t.Parallel()
 	const epoch = 3 * consensus.EpochsPerPeriod / 2
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, consensus.Config{
@@ -92,6 +95,7 @@ func TestForkBoundary(t *testing.T) {
 
 // TestFinalityLag: without finality the newest block is still proven; who wants finalised ones is told.
 func TestFinalityLag(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
 		cfg := w.config(endpoint)
@@ -130,6 +134,7 @@ func TestFinalityLag(t *testing.T) {
 // TestEndpointsLost: that no endpoint works is seen at once, long before the anchor is refused; and when
 // one works again it is found.
 func TestEndpointsLost(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		alpha, first := w.inside("alpha", nil)
 		beta, second := w.inside("beta", nil)
@@ -175,6 +180,7 @@ func TestEndpointsLost(t *testing.T) {
 
 // TestIdle: nobody asks, and the client asks less; but what it holds is good at any time.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
 		c := w.client(w.config(endpoint))
@@ -202,6 +208,7 @@ func TestIdle(t *testing.T) {
 
 // TestAsleep: a machine that slept finds an anchor that is too old, and asks before it refuses.
 func TestAsleep(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		_, endpoint := w.inside("alpha", nil)
 		cfg := w.config(endpoint)
@@ -218,6 +225,7 @@ func TestAsleep(t *testing.T) {
 
 // TestWithheldByAll: endpoints that all stay at an old block are not believed to be all there is.
 func TestWithheldByAll(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		_, first := w.inside("alpha", withholding())
 		_, second := w.inside("beta", withholding())
@@ -237,6 +245,7 @@ func TestWithheldByAll(t *testing.T) {
 
 // TestLeftOutSlots: slots without a block are no reason to ask everybody for long.
 func TestLeftOutSlots(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 		s, endpoint := w.inside("alpha", nil)
@@ -256,6 +265,7 @@ func TestLeftOutSlots(t *testing.T) {
 
 // TestClock: a local clock that is wrong is called so.
 func TestClock(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		by    time.Duration
@@ -268,7 +278,7 @@ func TestClock(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
+			inBubble(t, consensus.Config{History: 1}, func(t *testing.T, w *world) {
 				_, endpoint := w.inside("alpha", nil)
 				cfg := w.config(endpoint)
 				cfg.now = func() time.Time { return time.Now().Add(tt.by) }

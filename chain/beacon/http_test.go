@@ -22,6 +22,7 @@ import (
 
 // TestSecrets: keys in a URL reach the endpoint, and nobody else.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 	const user, password, path, query = "tenant4711", "pa55w0rd", "path-key-123", "query+key=456"
 	var mu sync.Mutex
@@ -95,6 +96,7 @@ func TestDial(t *testing.T) {
 
 // TestTransport: what goes wrong below HTTP is said in plain words, without addresses.
 func TestTransport(t *testing.T) {
+	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +188,7 @@ func TestConfig(t *testing.T) {
 
 // TestWaits: before the first anchor callers wait as long as they may, and are told why in the end.
 func TestWaits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 	gate := make(chan struct{})
 	_, endpoint := w.server("alpha", func(_ string, rw http.ResponseWriter, r *http.Request, honest http.Handler) {
@@ -265,6 +268,7 @@ func TestCloseEndsAll(t *testing.T) {
 
 // TestPanic: a bug that a stranger's answer finds costs that answer.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 	_, endpoint := w.server("alpha", nil)
 	var log logged

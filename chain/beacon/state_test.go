@@ -32,6 +32,7 @@ func (w *world) remembered() string {
 // TestRestart: servers drop old bootstraps and updates; what was proven is still proven. An anchor that is
 // young enough is there at once, with no endpoint at all.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 2 * time.Second, History: 2})
 	path := w.remembered()
 	info, err := os.Stat(path)
@@ -71,6 +72,7 @@ func TestRestart(t *testing.T) {
 
 // TestReadOnly: the file is read and not written.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 2 * time.Second})
 	path := w.remembered()
 	was, err := os.ReadFile(path)
@@ -91,6 +93,7 @@ func TestReadOnly(t *testing.T) {
 
 // TestUselessState: a state file that is of no use is said to be so and replaced.
 func TestUselessState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 	path := w.remembered()
 	good, err := os.ReadFile(path)
@@ -104,16 +107,17 @@ func TestUselessState(t *testing.T) {
 		write  func(path string) error
 		change func(*Config)
 		log    string
+		full   bool // until it is replaced
 	}{
-		{"flipped bit", file(flipped), nil, "stored state is unusable"},
-		{"cut short", file(good[:len(good)-100]), nil, "stored state is unusable"},
-		{"empty", file(nil), nil, "stored state is unusable"},
-		{"garbage", file([]byte("hello")), nil, "stored state is unusable"},
-		{"huge", file(make([]byte, maxState+1)), nil, "longer than"},
-		{"other checkpoint", file(good), func(c *Config) { c.Checkpoint[0] ^= 1 }, "another checkpoint"},
-		{"other network", file(good), func(c *Config) { n := *c.Network; n.ValidatorsRoot[0] ^= 1; c.Network = &n }, "validators root"},
-		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil, "not a file"},
-		{"not there", func(string) error { return nil }, nil, ""},
+		{"flipped bit", file(flipped), nil, "stored state is unusable", true},
+		{"cut short", file(good[:len(good)-100]), nil, "stored state is unusable", false},
+		{"empty", file(nil), nil, "stored state is unusable", false},
+		{"garbage", file([]byte("hello")), nil, "stored state is unusable", false},
+		{"huge", file(make([]byte, maxState+1)), nil, "longer than", false},
+		{"other checkpoint", file(good), func(c *Config) { c.Checkpoint[0] ^= 1 }, "another checkpoint", false},
+		{"other network", file(good), func(c *Config) { n := *c.Network; n.ValidatorsRoot[0] ^= 1; c.Network = &n }, "validators root", false},
+		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, nil, "not a file", true},
+		{"not there", func(string) error { return nil }, nil, "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +135,7 @@ func TestUselessState(t *testing.T) {
 			}
 			c := w.client(cfg)
 			eventually(t, "a question for the checkpoint", func() bool { return s.count("bootstrap") > 0 })
-			if tt.change == nil {
+			if tt.full {
 				w.same(anchor(t, c))
 				c.Close()
 				if _, err := readState(cfg.State, w.network); err != nil {
@@ -151,6 +155,7 @@ func file(data []byte) func(string) error {
 
 // TestNowhereToWrite: a state that cannot be written is no reason to fail, and said once.
 func TestNowhereToWrite(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consensus.Config{SlotTime: 12 * time.Second})
 	_, endpoint := w.server("alpha", nil)
 	var log logged
@@ -176,6 +181,7 @@ func TestNowhereToWrite(t *testing.T) {
 
 // TestSaved: the file is written when finality advances, not only at the end.
 func TestSaved(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state")
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		_, endpoint := w.inside("alpha", nil)
@@ -196,6 +202,7 @@ func TestSaved(t *testing.T) {
 
 // TestOldCheckpoint: a block to begin with that is too old is refused at once, whatever endpoints say.
 func TestOldCheckpoint(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state")
 	inBubble(t, consensus.Config{History: 2}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
@@ -253,6 +260,7 @@ func refused(t *testing.T, c *Client, err error) {
 
 // TestUnknownCheckpoint: when nobody has the checkpoint, the error says how to get one that somebody has.
 func TestUnknownCheckpoint(t *testing.T) {
+	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
 		s, first := w.inside("alpha", nil)
 		_, second := w.inside("beta", status("bootstrap", 404, `{"code":404,"message":"LC bootstrap unavailable"}`))

@@ -23,7 +23,7 @@ import (
 	"dens/internal/demo/consensus"
 )
 
-// world is a beacon chain and what a client must know of it.
+// world is a beacon chain and what a client must know of it: a young checkpoint or, with a History, an old one.
 type world struct {
 	t          testing.TB
 	chain      *consensus.Chain
@@ -49,6 +49,9 @@ func newWorld(t testing.TB, cfg consensus.Config) *world {
 	}
 	w := &world{t: t, chain: c, network: n, blocks: made}
 	w.checkpoint, w.slot = c.Checkpoint()
+	if cfg.History == 0 {
+		w.checkpoint, w.slot = c.Finalized().Root, c.Finalized().Slot
+	}
 	return w
 }
 
