@@ -4,64 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/big"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/consensus/misc/eip4844"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/tracing"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/holiman/uint256"
 
 	"dens/chain"
 )
 
-// Precompiled contracts that check a signature.
-var (
-	ecrecover  = common.BytesToAddress([]byte{0x01})
-	p256Verify = common.BytesToAddress([]byte{0x01, 0x00}) // EIP-7951
-)
-
-// timeOf is when a block was made.
-func timeOf(header *types.Header) time.Time { return time.Unix(int64(header.Time), 0) }
-
 // execute runs the message in an EVM of the block's rules, as eth_call does: from the zero address, without
 // value or fees. The errors are those of fetching state; what the EVM comes to is the Output.
 func (r *reader) execute() (out chain.Output, err error) {
-	header, config := r.run.block.proven()
-	rules := config.Rules(header.Number, isMerged(header), header.Time)
-	db, err := state.NewWithReader(header.Root, noDatabase{}, r)
+	env := r.run.block.environment()
+	db, err := state.NewWithReader(env.header.Root, noDatabase{}, r)
 	if err != nil {
 		return chain.Output{}, fmt.Errorf("%w: %w", chain.ErrUnavailable, err)
 	}
-	blockCtx, err := r.blockContext(header, config)
-	if err != nil {
-		return chain.Output{}, err
-	}
-	evm := vm.NewEVM(blockCtx, db, config, vm.Config{NoBaseFee: true})
+	block := env.context
+	block.GetHash = func(number uint64) common.Hash { return r.blockHash(env, number) }
+	evm := vm.NewEVM(block, db, env.config, vm.Config{NoBaseFee: true})
 	defer evm.Release()
+	evm.SetJumpDestCache(r.run.v.jumps)
 	evm.SetTxContext(vm.TxContext{GasPrice: new(uint256.Int)})
-	r.precompiles = vm.ActivePrecompiledContracts(rules)
-	var signature bool
-	for _, address := range []common.Address{ecrecover, p256Verify} {
-		if p, ok := r.precompiles[address]; ok {
-			r.precompiles[address] = &noticed{p, &signature}
-		}
-	}
-	evm.SetPrecompiles(r.precompiles)
-	db.Prepare(rules, common.Address{}, header.Coinbase, &r.msg.To, vm.ActivePrecompiles(rules), nil)
+	notes := env.noticing.Get().(*noticing)
+	defer env.noticing.Put(notes)
+	notes.signature, notes.foreign = false, false
+	evm.SetPrecompiles(notes.contracts)
+	db.Prepare(env.rules, common.Address{}, env.header.Coinbase, &r.msg.To, vm.ActivePrecompiles(env.rules), nil)
 	r.cancel = evm.Cancel
 	defer context.AfterFunc(r.ctx, evm.Cancel)()
 
-	select {
-	case r.run.v.running <- struct{}{}:
-	case <-r.ctx.Done():
-		return chain.Output{}, fmt.Errorf("%w: no processor was free", chain.ErrTimeout)
+	if err := r.acquire(); err != nil {
+		return chain.Output{}, err
 	}
-	defer func() { <-r.run.v.running }()
+	defer r.release()
 	data, gas, failed, err := r.call(evm)
 	r.run.gas += gas
 	// The order counts: after an error of the state, what the EVM says means nothing.
@@ -76,9 +56,11 @@ func (r *reader) execute() (out chain.Output, err error) {
 		return chain.Output{}, fmt.Errorf("%w: %w", chain.ErrUnavailable, db.Error())
 	case evm.Cancelled():
 		return chain.Output{}, fmt.Errorf("%w: execution was cancelled", chain.ErrTimeout)
+	case notes.foreign:
+		return chain.Output{}, &tooMuch{errForeign.Error()}
 	}
 	out = outputOf(data, failed)
-	out.Signature = signature
+	out.Signature = notes.signature
 	return out, nil
 }
 
@@ -94,10 +76,10 @@ func (noDatabase) Type() state.DatabaseType { return state.TypeMPT }
 func (r *reader) call(evm *vm.EVM) (data []byte, gas uint64, failed, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: execution panicked: %v", chain.ErrLimit, p)
+			err = &tooMuch{fmt.Sprintf("execution panicked: %v", p)}
 		}
 	}()
-	before := vm.NewGasBudget(min(maxGas, maxCallGas-r.run.gas), 0)
+	before := vm.NewGasBudget(maxGas, 0)
 	data, left, failed := evm.Call(common.Address{}, r.msg.To, r.msg.Data, before, new(uint256.Int))
 	return data, left.Used(before), failed, nil
 }
@@ -117,40 +99,6 @@ func outputOf(data []byte, failed error) chain.Output {
 	return chain.Output{Data: common.CopyBytes(data)}
 }
 
-// maxExcessBlobGas is far above what a chain reaches: at it, a blob's fee has a hundred digits.
-const maxExcessBlobGas = 1 << 30
-
-// blockContext is what a message sees of its block.
-func (r *reader) blockContext(header *types.Header, config *params.ChainConfig) (vm.BlockContext, error) {
-	c := vm.BlockContext{
-		CanTransfer: canTransfer,
-		Transfer:    transfer,
-		GetHash:     func(n uint64) common.Hash { return r.blockHash(header, n) },
-		Coinbase:    header.Coinbase,
-		GasLimit:    header.GasLimit,
-		BlockNumber: new(big.Int).Set(header.Number),
-		Time:        header.Time,
-		Difficulty:  new(big.Int).Set(header.Difficulty),
-		BaseFee:     new(big.Int),
-		BlobBaseFee: new(big.Int),
-
-		CostPerStateByte: params.CostPerStateByte,
-	}
-	if isMerged(header) {
-		c.Random = &header.MixDigest
-	}
-	if header.SlotNumber != nil {
-		c.SlotNum = *header.SlotNumber
-	}
-	if header.ExcessBlobGas != nil && config.IsCancun(header.Number, header.Time) {
-		if *header.ExcessBlobGas > maxExcessBlobGas {
-			return c, fmt.Errorf("%w: excess blob gas of %d", chain.ErrLimit, *header.ExcessBlobGas)
-		}
-		c.BlobBaseFee = eip4844.CalcBlobFee(config, header)
-	}
-	return c, nil
-}
-
 // canTransfer and transfer read no account where nothing is transferred: its proof would be fetched for
 // nothing.
 func canTransfer(db vm.StateDB, from common.Address, amount *uint256.Int) bool {
@@ -165,35 +113,29 @@ func transfer(db vm.StateDB, from, to common.Address, amount *uint256.Int, _ *pa
 	db.AddBalance(to, amount, tracing.BalanceChangeTransfer)
 }
 
+// historyCode is the hash of EIP-2935's contract: where the account has it, its storage is the ring that
+// the EIP says. Some chains have another contract there, with a ring of another length.
+var historyCode = crypto.Keccak256Hash(params.HistoryStorageCode)
+
 // blockHash is the hash of one of the last 256 blocks: the parent's is in the header, older ones are in the
 // storage of a system contract (EIP-2935).
-func (r *reader) blockHash(header *types.Header, number uint64) common.Hash {
-	if number+1 == header.Number.Uint64() {
-		return header.ParentHash
-	}
-	slot := common.BigToHash(new(big.Int).SetUint64(number % params.HistoryServeWindow))
-	if header.RequestsHash == nil {
-		r.fail(fmt.Errorf("%w: the chain's rules do not prove the hash of block %d", chain.ErrLimit, number)) //nolint:errcheck // it is kept
+func (r *reader) blockHash(env *environment, number uint64) common.Hash {
+	if r.err != nil {
 		return common.Hash{}
 	}
-	if _, err := r.Account(params.HistoryStorageAddress); err != nil {
+	if !env.nitro && number+1 == env.header.Number.Uint64() {
+		return env.header.ParentHash
+	}
+	if account, err := r.Account(params.HistoryStorageAddress); err != nil {
+		return common.Hash{}
+	} else if env.nitro || account == nil || common.BytesToHash(account.CodeHash) != historyCode {
+		r.fail(&tooMuch{fmt.Sprintf("the chain's state does not prove the hash of block %d", number)}) //nolint:errcheck // it is kept
 		return common.Hash{}
 	}
+	slot := common.BigToHash(new(uint256.Int).SetUint64(number % params.HistoryServeWindow).ToBig())
 	hash, err := r.Storage(params.HistoryStorageAddress, slot)
 	if err == nil && hash == (common.Hash{}) {
-		r.fail(fmt.Errorf("%w: the state does not hold the hash of block %d", chain.ErrLimit, number)) //nolint:errcheck // it is kept
+		r.fail(&tooMuch{fmt.Sprintf("the state does not hold the hash of block %d", number)}) //nolint:errcheck // it is kept
 	}
 	return hash
-}
-
-// noticed is a precompiled contract that leaves word when it is used.
-type noticed struct {
-	vm.PrecompiledContract
-	used *bool
-}
-
-// Run implements vm.PrecompiledContract.
-func (n *noticed) Run(input []byte) ([]byte, error) {
-	*n.used = true
-	return n.PrecompiledContract.Run(input)
 }

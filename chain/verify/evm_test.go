@@ -163,30 +163,42 @@ func TestSignature(t *testing.T) {
 func TestRules(t *testing.T) {
 	number, some := big.NewInt(20_000_000), new(uint64)
 	hash := &common.Hash{1}
+	newest := func(r params.Rules) bool { return r.IsOsaka && !r.IsAmsterdam && !r.IsBogota }
+	prague := params.MainnetChainConfig.PragueTime
 	tests := []struct {
 		what   string
 		chain  uint64
 		header types.Header
-		is     func(params.Rules) bool
+		is     func(params.Rules) bool // nil: refused
 	}{
-		{"mainnet, Prague", 1, types.Header{Time: *params.MainnetChainConfig.PragueTime}, func(r params.Rules) bool { return r.IsPrague && !r.IsOsaka }},
+		{"mainnet, Prague", 1, types.Header{Time: *prague}, func(r params.Rules) bool { return r.IsPrague && !r.IsOsaka }},
 		{"mainnet, Osaka", 1, types.Header{Time: *params.MainnetChainConfig.OsakaTime}, func(r params.Rules) bool { return r.IsOsaka }},
-		{"a private chain with mainnet's id, Prague", 1, types.Header{Number: common.Big1, BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash}, func(r params.Rules) bool { return r.IsPrague }},
-		{"another, London", 10, types.Header{BaseFee: common.Big1}, func(r params.Rules) bool { return r.IsLondon && !r.IsShanghai }},
-		{"another, Berlin", 10, types.Header{}, func(r params.Rules) bool { return r.IsBerlin && !r.IsLondon }},
-		{"another, Shanghai", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash}, func(r params.Rules) bool { return r.IsShanghai && !r.IsCancun }},
-		{"another, Cancun", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash}, func(r params.Rules) bool { return r.IsCancun && !r.IsPrague }},
-		{"another, Prague", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash}, func(r params.Rules) bool { return r.IsPrague && r.IsOsaka && !r.IsAmsterdam }},
+		{"mainnet, rules to come", 1, types.Header{Time: *params.MainnetChainConfig.OsakaTime + 1e9, SlotNumber: some}, nil},
+		{"mainnet, other rules to come", 1, types.Header{Time: *params.MainnetChainConfig.OsakaTime + 1e9, BlockAccessListHash: hash}, nil},
+		{"mainnet, Prague before its time", 1, types.Header{Time: *prague - 1, RequestsHash: hash}, nil},
+		{"mainnet, Cancun before its time", 1, types.Header{Time: *params.MainnetChainConfig.CancunTime - 1, ParentBeaconRoot: hash}, nil},
+		{"mainnet, Shanghai before its time", 1, types.Header{Time: *params.MainnetChainConfig.ShanghaiTime - 1, WithdrawalsHash: hash}, nil},
+		{"a private chain with mainnet's id, Prague", 1, types.Header{Number: common.Big1, BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash}, newest},
+		{"another, like Ethereum's", 100, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash}, newest},
+		{"another that looks old", 137, types.Header{BaseFee: common.Big1, Difficulty: big.NewInt(22)}, newest},
+		{"another that looks very old", 61, types.Header{Difficulty: big.NewInt(1e18)}, newest},
 		{"another, Amsterdam", 10, types.Header{BaseFee: common.Big1, WithdrawalsHash: hash, ParentBeaconRoot: hash, RequestsHash: hash, SlotNumber: some}, func(r params.Rules) bool { return r.IsAmsterdam }},
 	}
 	for _, tt := range tests {
 		if tt.header.Number == nil {
 			tt.header.Number = number
 		}
-		tt.header.Difficulty = new(big.Int)
-		config, err := rulesOf(tt.chain, &tt.header)
-		if err != nil || config.ChainID.Uint64() != tt.chain || !tt.is(config.Rules(tt.header.Number, true, tt.header.Time)) {
-			t.Errorf("%s: got %+v, %v", tt.what, config, err)
+		if tt.header.Difficulty == nil {
+			tt.header.Difficulty = new(big.Int)
+		}
+		e := newEnvironment(tt.chain, &tt.header)
+		switch {
+		case tt.is == nil:
+			if !errors.Is(e.err, chain.ErrNotReady) || !strings.Contains(e.err.Error(), "upgrade") {
+				t.Errorf("%s: got %v", tt.what, e.err)
+			}
+		case e.err != nil || e.config.ChainID.Uint64() != tt.chain || !tt.is(e.rules):
+			t.Errorf("%s: got %+v, %v", tt.what, e.rules, e.err)
 		}
 	}
 }

@@ -6,92 +6,68 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/params"
-	"golang.org/x/sync/errgroup"
 
 	"dens/chain"
 	"dens/chain/proof"
 )
 
-// maxTogether is how many requests go out in one batch; of more, several batches at once.
-const maxTogether = 64
-
-// fetch is one trip for pieces of a block's state.
-type fetch struct {
-	block  *block
-	flight *flight
-	items  []item // all of what follows, in the block's books
-
-	header bool
-	proofs []access
-	codes  []common.Address
-
-	// What came of it. Batches are accepted at the same time.
-	mu       sync.Mutex
-	accounts map[common.Address]*account
-	bytes    int
-}
-
-func (f *fetch) empty() bool {
-	return !f.header && len(f.proofs)+len(f.codes) == 0
-}
-
-// run fetches and keeps what was proven. It does not end with the call that began it, since others wait
-// for the same.
-func (f *fetch) run() {
-	ctx, cancel := context.WithTimeout(f.block.v.ctx, f.block.v.cfg.Timeout)
-	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	for _, batch := range f.batches() {
-		group.Go(func() error { return batch.run(ctx) })
-	}
-	err := group.Wait()
-	if err == nil {
-		f.block.learn(f)
-	}
-	f.block.land(f, err)
-}
-
-// batches divides what is to be fetched into batches of at most maxTogether requests.
-func (f *fetch) batches() []*batch {
-	var all []*batch
-	b := &batch{fetch: f}
-	add := func(together ...part) {
-		if len(b.parts)+len(together) > maxTogether {
-			all = append(all, b)
-			b = &batch{fetch: f}
-		}
-		b.parts = append(b.parts, together...)
-	}
-	if f.header {
-		add(headerPart{})
-	}
-	codes := slices.Clone(f.codes)
-	for _, a := range f.proofs {
-		if i := slices.Index(codes, a.address); i >= 0 { // code is checked by its account's proof
-			codes = slices.Delete(codes, i, i+1)
-			add(proofPart(a), codePart{a.address})
-			continue
-		}
-		add(proofPart(a))
-	}
-	for _, address := range codes {
-		add(codePart{address})
-	}
-	return append(all, b)
-}
-
-// batch is a part of a fetch that goes out together.
+// batch is a part of what a call fetches, that goes out together. It ends with its own trouble, not with
+// that of others, and not with the call that began it, since others wait for the same.
 type batch struct {
-	*fetch
-	parts []part
+	block  *block
+	items  []item // what it fetches, in the block's books
+	parts  []part
+	weight int // bytes that the answer is expected to have
+
+	done  chan struct{}
+	err   error // when done, as what follows
+	bytes int
+}
+
+// run fetches and keeps what was proven.
+func (b *batch) run() {
+	defer b.block.land(b)
+	v := b.block.v
+	ctx, cancel := context.WithTimeout(v.ctx, v.cfg.Timeout)
+	defer cancel()
+	defer recovered(&b.err)
+	requests := make([]chain.Request, len(b.parts))
+	at := blockHash{Hash: b.block.hash}
+	for i, p := range b.parts {
+		requests[i] = p.request(at)
+	}
+	var got *reading
+	b.err = v.fetch(ctx, requests, func(reply chain.Reply) (err error) {
+		b.bytes += reply.Bytes
+		if got, err = b.read(ctx, reply); errors.Is(err, errNoHeader) {
+			cancel() // other backends' proofs would be in vain too
+		}
+		return err
+	})
+	if b.err == nil && got != nil {
+		b.keep(got)
+	}
+}
+
+// recovered turns a panic into an error. A goroutine that panics ends the server otherwise.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: checking an answer panicked: %v", chain.ErrUnavailable, p)
+	}
+}
+
+// keep keeps all of a reply that was taken.
+func (b *batch) keep(r *reading) {
+	for hash, code := range r.codes {
+		b.block.v.codes.put(hash, code)
+	}
+	for address, a := range r.accounts {
+		b.block.v.memory.learnCode(address, a.CodeHash)
+	}
+	b.block.learn(r.accounts)
 }
 
 // part is one request with what its answer means.
@@ -102,14 +78,20 @@ type part interface {
 	read(ctx context.Context, answer json.RawMessage, r *reading) error
 }
 
-// reading is what one reply comes to. It counts as a whole or not at all.
+// reading is what one reply comes to. But for the header, it counts as a whole or not at all.
 type reading struct {
-	*batch
+	block    *block
 	operator string
-	header   *types.Header // where it is in this reply
-	rules    *params.ChainConfig
 	accounts map[common.Address]*account
 	codes    map[common.Hash][]byte
+}
+
+// account is what the reply proves of an account so far; nil before it proved anything.
+func (r *reading) account(address common.Address) (proof.Account, bool) {
+	if a, ok := r.accounts[address]; ok {
+		return a.Account, true
+	}
+	return r.block.account(address)
 }
 
 // blockHash is the block parameter of EIP-1898. A block that lost a reorganisation is still the one that
@@ -117,20 +99,6 @@ type reading struct {
 type blockHash struct {
 	Hash      common.Hash `json:"blockHash"`
 	Canonical bool        `json:"requireCanonical"`
-}
-
-func (b *batch) run(ctx context.Context) error {
-	requests := make([]chain.Request, len(b.parts))
-	at := blockHash{Hash: b.block.hash}
-	for i, p := range b.parts {
-		requests[i] = p.request(at)
-	}
-	return b.block.v.fetch(ctx, requests, func(reply chain.Reply) error {
-		b.mu.Lock()
-		b.bytes += reply.Bytes
-		b.mu.Unlock()
-		return b.accept(ctx, reply)
-	})
 }
 
 // fetch asks the provider, and keeps the books.
@@ -148,33 +116,18 @@ func (v *Verifier) fetch(ctx context.Context, requests []chain.Request, accept f
 	})
 }
 
-// accept checks a reply as a whole, and takes it if all of it holds.
-func (b *batch) accept(ctx context.Context, reply chain.Reply) error {
-	r := &reading{batch: b, operator: reply.Operator, accounts: map[common.Address]*account{}, codes: map[common.Hash][]byte{}}
+// read checks a reply as a whole.
+func (b *batch) read(ctx context.Context, reply chain.Reply) (*reading, error) {
+	r := &reading{block: b.block, operator: reply.Operator, accounts: map[common.Address]*account{}, codes: map[common.Hash][]byte{}}
 	for i, p := range b.parts {
 		if reply.Errs[i] != nil {
-			return reply.Errs[i]
+			return nil, reply.Errs[i]
 		}
 		if err := p.read(ctx, reply.Results[i], r); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if r.header != nil {
-		b.block.learnHeader(r.header, r.rules)
-	}
-	for hash, code := range r.codes {
-		b.block.v.codes.put(hash, code)
-	}
-	for address, a := range r.accounts {
-		b.block.v.memory.learnCode(address, a.CodeHash)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.accounts == nil {
-		b.accounts = map[common.Address]*account{}
-	}
-	maps.Copy(b.accounts, r.accounts)
-	return nil
+	return r, nil
 }
 
 // unproven is an error of package proof as one of package chain.
@@ -208,9 +161,8 @@ func (headerPart) read(_ context.Context, answer json.RawMessage, r *reading) er
 	if err != nil {
 		return bad(err)
 	}
-	r.header = header
-	r.rules, err = rulesOf(r.block.v.cfg.ChainID, header)
-	return err
+	r.block.learnHeader(header) // whatever else is in the reply, the hash is proof enough
+	return nil
 }
 
 // proofPart fetches the proof of an account and of slots of it.
@@ -225,12 +177,9 @@ func (p proofPart) request(at blockHash) chain.Request {
 }
 
 func (p proofPart) read(ctx context.Context, answer json.RawMessage, r *reading) error {
-	header := r.header
-	if header == nil {
-		var err error
-		if header, err = r.block.awaitHeader(ctx); err != nil {
-			return err
-		}
+	header, err := r.block.awaitHeader(ctx)
+	if err != nil {
+		return err
 	}
 	if isNull(answer) {
 		return fmt.Errorf("%w: no proof of %s", chain.ErrMalformed, p.address)
@@ -239,18 +188,21 @@ func (p proofPart) read(ctx context.Context, answer json.RawMessage, r *reading)
 	if err != nil {
 		return bad(err)
 	}
-	found := &account{slots: make(map[common.Hash]common.Hash, len(p.slots)), by: r.operator}
-	if known, _, ok := r.block.account(p.address); ok {
-		found.Account = known
-	} else if found.Account, err = proof.VerifyAccount(header.Root, p.address, nodes.Account); err != nil {
-		return bad(err)
+	found := r.accounts[p.address]
+	if found == nil {
+		found = &account{slots: make(map[common.Hash]common.Hash, len(p.slots)), by: []string{r.operator}}
+		if known, ok := r.block.account(p.address); ok {
+			found.Account = known
+		} else if found.Account, err = proof.VerifyAccount(header.Root, p.address, nodes.Account); err != nil {
+			return bad(err)
+		}
+		r.accounts[p.address] = found
 	}
 	for i, s := range p.slots {
 		if found.slots[s], err = proof.VerifySlot(found.StorageRoot, s, nodes.Slots[i]); err != nil {
 			return bad(fmt.Errorf("account %s: %w", p.address, err))
 		}
 	}
-	r.accounts[p.address] = found
 	return nil
 }
 
@@ -269,22 +221,13 @@ func (p codePart) read(_ context.Context, answer json.RawMessage, r *reading) er
 	if isNull(answer) || json.Unmarshal(answer, &code) != nil {
 		return fmt.Errorf("%w: code of %s", chain.ErrMalformed, p.address)
 	}
-	hash, ok := r.codeHash(p.address)
+	account, ok := r.account(p.address)
 	if !ok {
 		return fmt.Errorf("%w: code of %s, whose account is not proven", chain.ErrMalformed, p.address)
 	}
-	if err := proof.VerifyCode(hash, code); err != nil {
+	if err := proof.VerifyCode(account.CodeHash, code); err != nil {
 		return bad(fmt.Errorf("account %s: %w", p.address, err))
 	}
-	r.codes[hash] = code
+	r.codes[account.CodeHash] = code
 	return nil
-}
-
-// codeHash is the proven hash of a contract's code.
-func (r *reading) codeHash(address common.Address) (common.Hash, bool) {
-	if a, ok := r.accounts[address]; ok {
-		return a.CodeHash, true
-	}
-	a, _, ok := r.block.account(address)
-	return a.CodeHash, ok
 }

@@ -20,22 +20,28 @@ const (
 	listGas = 10_000_000
 	// listPatience is how long a list is waited for, at most.
 	listPatience = 1500 * time.Millisecond
-	// listless is how long no lists are asked for after no backend had any.
+	// listless is how long no lists are asked for after all backends said that they make none.
 	listless = 5 * time.Minute
 )
 
 // list is what a backend claims that a message reads.
 type list struct {
-	msg     chain.Msg
+	message
 	reads   []access
 	backend string
 }
 
+// answer is what came of asking for lists.
+type answer struct {
+	lists []list
+	cost
+}
+
 // askLists asks for the access lists of messages (EIP-2930, eth_createAccessList). They are guesses: what
 // goes wrong with them leaves the state to be fetched bit by bit.
-func (r *run) askLists(ctx context.Context, msgs []chain.Msg) (lists []list, bytes int) {
+func (r *run) askLists(ctx context.Context, msgs []message) (said answer) {
 	if until := r.v.listless.Load(); r.v.cfg.Now().UnixNano() < until {
-		return nil, 0
+		return said
 	}
 	patience := listPatience
 	if end, ok := ctx.Deadline(); ok {
@@ -49,25 +55,43 @@ func (r *run) askLists(ctx context.Context, msgs []chain.Msg) (lists []list, byt
 		args := map[string]any{"to": m.To, "data": hexutil.Bytes(m.Data), "gas": hexutil.Uint64(listGas)}
 		requests[i] = chain.Request{Method: "eth_createAccessList", Params: []any{args, at}}
 	}
-	refused := 0
-	err := r.v.fetch(ctx, requests, func(reply chain.Reply) error {
-		bytes += reply.Bytes
-		var err error
-		lists, err = readLists(msgs, reply)
-		if err != nil && len(lists) == 0 {
-			refused++
+	asked, without := 0, 0
+	said.trips = 1
+	var err error
+	defer recovered(&err)
+	err = r.v.fetch(ctx, requests, func(reply chain.Reply) error {
+		said.bytes += reply.Bytes
+		asked++
+		lists, err := readLists(msgs, reply)
+		if err != nil && makesNone(err) {
+			without++
+		}
+		if err == nil {
+			said.lists = lists
 		}
 		return err
 	})
-	if err != nil && refused > 0 && ctx.Err() == nil {
+	if err != nil && without > 0 && without == asked && ctx.Err() == nil {
 		r.v.listless.Store(r.v.cfg.Now().Add(listless).UnixNano())
 	}
-	return lists, bytes
+	return said
+}
+
+// makesNone says whether a backend's refusal means that it makes no lists at all. One that does not know the
+// block, or is asked too much, makes some another time; so does one that could not make this one.
+func makesNone(err error) bool {
+	text := strings.ToLower(err.Error())
+	for _, sign := range []string{"method", "not supported", "unsupported", "createaccesslist", "not implemented", "not available on", "paid plan"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // readLists reads the lists in a reply. It fails when one of them is malformed, or when the backend makes
 // none: another may.
-func readLists(msgs []chain.Msg, reply chain.Reply) ([]list, error) {
+func readLists(msgs []message, reply chain.Reply) ([]list, error) {
 	var lists []list
 	var refusal error
 	for i, m := range msgs {
@@ -81,7 +105,7 @@ func readLists(msgs []chain.Msg, reply chain.Reply) ([]list, error) {
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, list{msg: m, reads: reads, backend: reply.Backend})
+		lists = append(lists, list{message: m, reads: reads, backend: reply.Backend})
 	}
 	if len(lists) == 0 {
 		return nil, refusal

@@ -4,31 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/core/vm"
 
 	"dens/chain"
 )
 
-// errMisses ends a message that reads too much that nobody guessed.
-var errMisses = fmt.Errorf("%w: state that was not foreseen was read more than %d times", chain.ErrLimit, maxMisses)
+// tooMuch is the error of one message that costs too much, or needs what cannot be proven: it is said in its
+// Output, and others are none the worse for it.
+type tooMuch struct{ what string }
+
+func (e *tooMuch) Error() string { return fmt.Sprintf("%v: %s", chain.ErrLimit, e.what) }
+
+func (e *tooMuch) Unwrap() error { return chain.ErrLimit }
 
 // reader is the state that one message is executed over: a state.Reader. What is not proven yet it fetches
 // while the EVM waits. After its first error it gives no more state, and the EVM is to be cancelled: the
 // state database above reads an error as zero and goes on.
 type reader struct {
-	run         *run
-	ctx         context.Context
-	msg         chain.Msg
-	precompiles vm.PrecompiledContracts
-	cancel      func() // stops the EVM
-	err         error  // the first
-	misses      int
-	slots       map[common.Address]map[common.Hash]bool
+	run     *run
+	ctx     context.Context
+	msg     message
+	cancel  func() // stops the EVM
+	holds   bool   // a token of Verifier.running
+	err     error  // the first
+	misses  int
+	touched map[common.Address][]common.Hash // what was read; a slot may be there twice
 }
 
 // errStopped is what reads get after the first error.
@@ -39,15 +42,15 @@ func (r *reader) Account(address common.Address) (*types.StateAccount, error) {
 	if r.err != nil {
 		return nil, errStopped
 	}
-	if r.slots[address] == nil {
-		r.slots[address] = map[common.Hash]bool{}
+	if _, ok := r.touched[address]; !ok {
+		r.touched[address] = nil
 	}
-	a, _, ok := r.run.block.account(address)
+	a, ok := r.run.block.account(address)
 	if !ok {
 		if err := r.miss(access{address: address}); err != nil {
 			return nil, err
 		}
-		a, _, _ = r.run.block.account(address)
+		a, _ = r.run.block.account(address)
 	}
 	if !a.Exists {
 		return nil, nil
@@ -60,10 +63,7 @@ func (r *reader) Storage(address common.Address, slot common.Hash) (common.Hash,
 	if r.err != nil {
 		return common.Hash{}, errStopped
 	}
-	if r.slots[address] == nil {
-		r.slots[address] = map[common.Hash]bool{}
-	}
-	r.slots[address][slot] = true
+	r.touched[address] = append(r.touched[address], slot)
 	value, ok := r.run.block.slot(address, slot)
 	if !ok {
 		if err := r.miss(access{address, []common.Hash{slot}}); err != nil {
@@ -104,20 +104,41 @@ func (r *reader) Has(address common.Address, hash common.Hash) bool {
 // along: what the message reads has changed.
 func (r *reader) miss(a access) error {
 	if r.misses++; r.misses > maxMisses {
-		return r.fail(errMisses)
+		return r.fail(&tooMuch{fmt.Sprintf("state that was not foreseen was read more than %d times", maxMisses)})
 	}
-	<-r.run.v.running // others may compute while this one waits
-	defer func() { r.run.v.running <- struct{}{} }()
+	r.release() // others may compute while this one waits
 	w := newWants()
 	w.add(a)
-	var unknown []chain.Msg
-	if _, asked := r.run.lists[key(r.msg)]; !asked {
-		unknown = []chain.Msg{r.msg}
+	var unknown []message
+	if _, asked := r.run.lists[r.msg.key]; !asked {
+		unknown = []message{r.msg}
 	}
 	if err := r.run.fetch(r.ctx, w, unknown); err != nil {
 		return r.fail(err)
 	}
+	if err := r.acquire(); err != nil {
+		return r.fail(err)
+	}
 	return nil
+}
+
+// acquire waits for a processor.
+func (r *reader) acquire() error {
+	select {
+	case r.run.v.running <- struct{}{}:
+		r.holds = true
+		return nil
+	case <-r.ctx.Done():
+		return fmt.Errorf("%w: no processor was free", chain.ErrTimeout)
+	}
+}
+
+// release lets others compute.
+func (r *reader) release() {
+	if r.holds {
+		r.holds = false
+		<-r.run.v.running
+	}
 }
 
 // fail ends the execution.
@@ -127,11 +148,13 @@ func (r *reader) fail(err error) error {
 	return err
 }
 
-// reads is what was read.
-func (r *reader) reads() map[common.Address][]common.Hash {
-	all := make(map[common.Address][]common.Hash, len(r.slots))
-	for address, slots := range r.slots {
-		all[address] = slices.SortedFunc(maps.Keys(slots), common.Hash.Cmp)
+// reads is what was read, in order.
+func (r *reader) reads() []access {
+	list := make([]access, 0, len(r.touched))
+	for address, slots := range r.touched {
+		slices.SortFunc(slots, common.Hash.Cmp)
+		list = append(list, access{address, slices.Compact(slots)})
 	}
-	return all
+	slices.SortFunc(list, func(a, b access) int { return a.address.Cmp(b.address) })
+	return list
 }

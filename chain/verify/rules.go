@@ -10,19 +10,23 @@ import (
 	"dens/chain"
 )
 
-// rulesOf returns the rules that a block of a chain was made by. Of chains that the library does not know
-// they follow from the header: each fork since London has added a field to it.
-func rulesOf(chainID uint64, header *types.Header) (*params.ChainConfig, error) {
-	config := known(chainID)
+// rulesOf returns the rules that a block of a chain was made by: those of the library, or the newest for a
+// chain that it does not know.
+func rulesOf(chainID uint64, header *types.Header) (config *params.ChainConfig, library bool, err error) {
+	config = known(chainID)
 	// On none of the known chains was a block without proof of work older than London: one that is comes from
 	// a private chain with the same id.
 	if config == nil || isMerged(header) && !config.IsLondon(header.Number) {
-		config = byHeader(chainID, header)
+		return newestRules(chainID, header), false, nil
 	}
-	if rules := config.Rules(header.Number, isMerged(header), header.Time); rules.IsUBT {
-		return nil, fmt.Errorf("%w: the chain's state is no longer a Merkle-Patricia trie at block %d: a newer version of dens is needed", chain.ErrMalformed, header.Number)
+	rules := config.Rules(header.Number, isMerged(header), header.Time)
+	newer := header.SlotNumber != nil && !rules.IsAmsterdam || header.BlockAccessListHash != nil && !rules.IsAmsterdam ||
+		header.RequestsHash != nil && !rules.IsPrague || header.ParentBeaconRoot != nil && !rules.IsCancun ||
+		header.WithdrawalsHash != nil && !rules.IsShanghai
+	if newer || rules.IsUBT {
+		return nil, true, fmt.Errorf("%w: block %d was made by rules that this version does not know: upgrade dens", chain.ErrNotReady, header.Number)
 	}
-	return config, nil
+	return config, true, nil
 }
 
 func known(chainID uint64) *params.ChainConfig {
@@ -37,26 +41,18 @@ func known(chainID uint64) *params.ChainConfig {
 // isMerged says whether a block has no proof of work (EIP-3675): its difficulty is zero then.
 func isMerged(header *types.Header) bool { return header.Difficulty.Sign() == 0 }
 
-// byHeader has all forks up to the newest that the header shows. Osaka added no field: it is taken to be
-// there with Prague, since what it adds only makes more contracts work.
-func byHeader(chainID uint64, header *types.Header) *params.ChainConfig {
+// newestRules has all forks up to Osaka. Chains take them over in their own time, and their headers do not show
+// it: BSC and Polygon run Cancun's instructions in blocks that look older. What forks add only makes more
+// contracts work, and those that were there mean the same, so newer rules than a chain's own do no harm;
+// older ones would take an instruction for an invalid one, and an answer for none. Amsterdam, which prices
+// what was there anew, counts where the header shows it.
+func newestRules(chainID uint64, header *types.Header) *params.ChainConfig {
 	c := *params.AllDevChainProtocolChanges
 	c.ChainID = new(big.Int).SetUint64(chainID)
 	c.BlobScheduleConfig = params.MainnetChainConfig.BlobScheduleConfig
-	c.ShanghaiTime, c.CancunTime, c.PragueTime, c.OsakaTime, c.AmsterdamTime, c.BogotaTime, c.UBTTime = nil, nil, nil, nil, nil, nil, nil
 	zero := new(uint64)
-	if header.BaseFee == nil {
-		c.LondonBlock = nil
-	}
-	if header.WithdrawalsHash != nil {
-		c.ShanghaiTime = zero
-	}
-	if header.ParentBeaconRoot != nil {
-		c.CancunTime = zero
-	}
-	if header.RequestsHash != nil {
-		c.PragueTime, c.OsakaTime = zero, zero
-	}
+	c.ShanghaiTime, c.CancunTime, c.PragueTime, c.OsakaTime = zero, zero, zero, zero
+	c.AmsterdamTime, c.BogotaTime, c.UBTTime = nil, nil, nil
 	if header.SlotNumber != nil {
 		c.AmsterdamTime = zero
 	}

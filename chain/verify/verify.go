@@ -10,12 +10,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"dens/chain"
@@ -29,9 +31,9 @@ const (
 	maxBytes    = 16 << 20    // of the answers to one Call
 	maxAccounts = 64          // that are guessed for one message
 	maxSlots    = 512         // that are guessed for one message
-	maxBlocks   = 8           // whose state is held
+	maxBlocks   = 128         // whose state is held: a callback comes seconds later, and some chains are quick
 	maxHeld     = 128 << 20   // bytes of state that are held, about
-	maxRetries  = 3           // of a piece of state that another call failed to fetch
+	maxRounds   = 6           // of fetching for one need: others may fail at what is needed, code may have changed
 )
 
 // Provider serves parts of the chain's state. It is safe for concurrent use.
@@ -80,15 +82,19 @@ func (c Config) withDefaults() Config {
 type Verifier struct {
 	cfg     Config
 	codes   *codeStore
+	jumps   *jumpCache
 	memory  *memory
 	running chan struct{} // a token for each processor: an EVM that computes holds one
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+	under  sync.WaitGroup // Calls, and what they began
 
-	mu     sync.Mutex // guards what follows
-	blocks *simplelru.LRU[common.Hash, *block]
-	last   chain.Anchor
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	blocks  *simplelru.LRU[common.Hash, *block]
+	last    chain.Anchor
+	strikes map[string]int // bad access lists in a row, by backend
 
 	calls, trips, bytes, badProofs atomic.Uint64
 	listless                       atomic.Int64 // until when no access lists are asked for, in Unix nanoseconds
@@ -105,41 +111,76 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, codes: codes, memory: newMemory(), blocks: blocks,
-		running: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	v := &Verifier{cfg: cfg, codes: codes, jumps: newJumpCache(), memory: newMemory(), blocks: blocks,
+		running: make(chan struct{}, runtime.GOMAXPROCS(0)), strikes: map[string]int{}}
+	v.memory.load(codes.loadIndex(cfg.ChainID))
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	return v, nil
 }
 
-// Close ends the requests under way.
-func (v *Verifier) Close() { v.cancel() }
+// Close ends the Calls under way, and waits for them and for their requests. What contracts' code is on disk
+// for is written down.
+func (v *Verifier) Close() {
+	v.mu.Lock()
+	again := v.closed
+	v.closed = true
+	v.mu.Unlock()
+	v.cancel()
+	v.under.Wait()
+	if !again {
+		v.codes.saveIndex(v.cfg.ChainID, v.memory.export())
+	}
+}
+
+// begin counts a Call, which then ends with under.Done; false when the Verifier is closed.
+func (v *Verifier) begin() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.closed {
+		v.under.Add(1)
+	}
+	return !v.closed
+}
 
 // Call implements chain.Caller. With call.At, only a block that an earlier Result named is served.
 //
-// Errors are those of the Anchorer (chain.ErrNotReady, chain.ErrStaleHead, ...), chain.ErrBadProof where no
-// backend could prove its answer, chain.ErrUnavailable, chain.ErrTimeout, chain.ErrUnknownBlock, and
-// chain.ErrLimit for what costs too much; a message that alone is over a limit has it in its Output.
+// Errors are those of the Anchorer (chain.ErrNotReady, chain.ErrStaleHead, ...), chain.ErrNotReady for a
+// block that was made by rules to come, chain.ErrBadProof where no backend could prove its answer,
+// chain.ErrUnavailable, chain.ErrTimeout, chain.ErrUnknownBlock, and chain.ErrLimit for what costs too much;
+// a message that alone is over a limit, or needs what cannot be proven, has it in its Output.
 func (v *Verifier) Call(ctx context.Context, call chain.Call) (chain.Result, error) {
 	if len(call.Msgs) == 0 || len(call.Msgs) > chain.MaxMsgs {
 		return chain.Result{}, fmt.Errorf("%w: %d messages in one call", chain.ErrLimit, len(call.Msgs))
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, v.cfg.Timeout)
-		defer cancel()
+	if !v.begin() {
+		return chain.Result{}, fmt.Errorf("%w: closed", chain.ErrUnavailable)
 	}
+	defer v.under.Done()
+	timeout := time.Duration(math.MaxInt64)
+	if _, ok := ctx.Deadline(); !ok {
+		timeout = v.cfg.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer context.AfterFunc(v.ctx, cancel)()
 	v.calls.Add(1)
 	b, err := v.at(ctx, call.At)
 	if err != nil {
 		return chain.Result{}, err
 	}
-	r := &run{v: v, block: b, pinned: call.At != nil, slots: map[common.Address]map[common.Hash]bool{}, lists: map[common.Hash]list{}}
+	r := &run{v: v, block: b, pinned: call.At != nil, read: map[common.Address]map[common.Hash]bool{}, lists: map[common.Hash]list{}}
 	outputs, err := r.all(ctx, call.Msgs)
 	v.trips.Add(uint64(r.cost.trips))
 	if err != nil {
 		return chain.Result{}, fmt.Errorf("block %s: %w", b.hash.TerminalString(), err)
 	}
-	return r.result(outputs), nil
+	result := r.result(outputs)
+	if !r.pinned {
+		v.mu.Lock()
+		v.last = result.Proof.Anchor
+		v.mu.Unlock()
+	}
+	return result, nil
 }
 
 // at returns the block of a call: the newest that is vouched for, or one that a Result named before.
@@ -147,7 +188,7 @@ func (v *Verifier) at(ctx context.Context, head *chain.Head) (*block, error) {
 	if head != nil {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if b, ok := v.blocks.Get(head.Hash); ok {
+		if b, ok := v.blocks.Get(head.Hash); ok && b.wasTold() {
 			return b, nil
 		}
 		return nil, fmt.Errorf("%w: nobody vouches for %s any more", chain.ErrUnknownBlock, head.Hash.TerminalString())
@@ -158,7 +199,6 @@ func (v *Verifier) at(ctx context.Context, head *chain.Head) (*block, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.last = anchor
 	if b, ok := v.blocks.Get(anchor.Hash); ok && b.size() < maxHeld/2 {
 		b.vouch(anchor)
 		return b, nil
@@ -183,16 +223,38 @@ func (v *Verifier) trim() {
 
 // young refuses a block that is too old by its own, proven time: what a backend tells that withholds the
 // newer ones.
-func (v *Verifier) young(number uint64, at time.Time) error {
-	if age := v.cfg.Now().Sub(at); v.cfg.MaxAnchorAge > 0 && age > v.cfg.MaxAnchorAge {
-		return fmt.Errorf("%w: block %d is %v old, the limit is %v", chain.ErrStaleHead, number, age.Round(time.Second), v.cfg.MaxAnchorAge)
+func (v *Verifier) young(header *types.Header) error {
+	if age := v.cfg.Now().Sub(timeOf(header)); v.cfg.MaxAnchorAge > 0 && age > v.cfg.MaxAnchorAge {
+		return fmt.Errorf("%w: block %d is %v old, the limit is %v", chain.ErrStaleHead, header.Number, age.Round(time.Second), v.cfg.MaxAnchorAge)
 	}
 	return nil
 }
 
+// maxStrikes is far above the number of backends that a chain has.
+const maxStrikes = 256
+
+// strike notes how good a backend's list was, and says whether too many in a row were bad.
+func (v *Verifier) strike(backend string, bad bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !bad {
+		delete(v.strikes, backend)
+		return false
+	}
+	if len(v.strikes) >= maxStrikes {
+		clear(v.strikes)
+	}
+	v.strikes[backend]++
+	if v.strikes[backend] <= allowedBad {
+		return false
+	}
+	delete(v.strikes, backend)
+	return true
+}
+
 // Status is a snapshot of a Verifier.
 type Status struct {
-	Anchor    chain.Anchor // that the last Call was executed at
+	Anchor    chain.Anchor // that the last Call without At was executed at; number and time are the proven header's
 	Calls     uint64
 	Trips     uint64 // rounds of requests that Calls waited for
 	Bytes     uint64 // of answers
