@@ -88,10 +88,15 @@ func (r backendReport) verdict(conf configs.Chain) string {
 		return fmt.Sprintf("its newest block is older than max_head_age, %v", conf.MaxHeadAge)
 	case conf.Trust == configs.TrustProven && r.probe.ProofWindow == 0:
 		return "it serves no proofs (eth_getProof) at a block's hash: it is of no use with trust: proven"
+	case conf.Trust == configs.TrustProven && conf.Anchor == configs.AnchorFinalized && r.probe.ProofWindow <= min(finalDepth, r.probe.Head.Number):
+		return fmt.Sprintf("it serves proofs of the newest %d blocks only: too few for anchor: finalized", r.probe.ProofWindow)
 	default:
 		return "ok"
 	}
 }
+
+// finalDepth is how many blocks a final one may lie behind the newest: three epochs.
+const finalDepth = 96
 
 // window tells of how many blocks the backend serves proofs.
 func (r backendReport) window() string {

@@ -60,7 +60,7 @@ func newChainConfig(name string, conf configs.Chain, release *builtIn, canLookUp
 	if err != nil {
 		return c, err
 	}
-	if conf.Checkpoint.IsZero() {
+	if conf.Checkpoint.IsZero() && conf.Anchor == configs.AnchorAuto {
 		if c.why = c.whyNoRelease(release, canLookUp); c.why != "" {
 			c.source = chain.AnchorQuorum
 			return c, nil

@@ -164,13 +164,18 @@ func TestReloadKeepsWhatIsProven(t *testing.T) {
 	if third.light == second.light {
 		t.Error("another max_head_age: the light client is the same")
 	}
-	tags := zoneTags(cfg, d.current.Load().stack.checkpoints())
-	write(w.Beacon.Head().Root.Hex()) // any other: the client cannot begin with it, and must not go on from the old one
-	if err := d.reload(t.Context(), w.config(t, keys+", timeout: 6s, max_head_age: 6m")); err != nil {
+	running := d.current.Load().stack
+	write(w.Beacon.Head().Root.Hex()) // any other: what was proven from the old one is of no use
+	other, err := newStack(w.config(t, keys+", timeout: 6s, max_head_age: 6m"), running, false, quietLogger())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if now().light == third.light || len(changed(tags, zoneTags(cfg, d.current.Load().stack.checkpoints()))) != 1 {
+	if other.chain("demo").light == third.light || len(changed(zoneTags(cfg, running.checkpoints()), zoneTags(cfg, other.checkpoints()))) != 1 {
 		t.Error("another checkpoint in the file: what was proven from the old one is kept")
+	}
+	other.close()
+	if third.users != 1 || third.light.users != 1 || !third.light.Ready() {
+		t.Errorf("the stack that runs has lost its chain: %d, %d users", third.users, third.light.users)
 	}
 	write("nothing")
 	if err := d.reload(t.Context(), w.config(t, keys)); err == nil || !strings.Contains(err.Error(), file+`:1: chains.demo.checkpoint: found "nothing", expected the root`) {

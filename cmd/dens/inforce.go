@@ -105,12 +105,12 @@ func (s *stack) announceChains(old *stack) {
 	}
 }
 
-// checkpoints are the roots that light clients began with, by their chains' names.
+// checkpoints are what light clients believe, by their chains' names: a network and the root of a block.
 func (s *stack) checkpoints() map[string]string {
 	roots := map[string]string{}
 	for _, c := range s.chains {
 		if c.light != nil {
-			roots[c.name] = c.cfg.light.checkpoint.Hex()
+			roots[c.name] = c.cfg.light.network.ValidatorsRoot.Hex() + " " + c.cfg.light.checkpoint.Hex()
 		}
 	}
 	return roots

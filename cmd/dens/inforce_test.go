@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"dens/chain"
 	"dens/chain/beacon"
 	"dens/web"
@@ -35,6 +37,38 @@ func TestLightPart(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", name, p, tt.want)
 		}
 	}
+}
+
+// TestBeaconLoss is the same with beacon APIs that fail one day, and come back.
+func TestBeaconLoss(t *testing.T) {
+	t.Parallel()
+	w := newProvenWorld(t)
+	s, err := newStack(w.config(t, "checkpoint: '"+w.root+"', anchor: optimistic, max_head_age: 8s"), nil, false, quietLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	c := s.chain("demo")
+	reach := func(story string, want func(web.Part) bool) {
+		t.Helper()
+		var p web.Part
+		waitFor(t.Context(), time.Minute, func() bool { p = c.part(); return want(p) })
+		if !want(p) {
+			t.Fatalf("%s: not within a minute: %+v", story, p)
+		}
+	}
+	well := func(p web.Part) bool { return p == web.Part{Name: "chain demo", Ready: true} }
+	reach("synced", well)
+	w.failing.Store(503)
+	reach("lost", func(p web.Part) bool {
+		return p.Ready && p.Degraded && strings.Contains(p.Reason, "no beacon API has brought anything new for") && strings.Contains(p.Reason, "503")
+	})
+	reach("aged out", func(p web.Part) bool { return !p.Ready && strings.HasPrefix(p.Reason, "light client: ") })
+	if a := askStack(t, s, "alice.eth."); len(a.msg.Answer) > 0 || a.msg.Rcode != dns.RcodeServerFailure {
+		t.Errorf("without a young anchor: %v", a.msg)
+	}
+	w.failing.Store(0)
+	reach("back again", well)
 }
 
 func TestAnchoredBlock(t *testing.T) {

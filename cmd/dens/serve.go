@@ -25,8 +25,8 @@ func newServe() *cobra.Command {
 		Short: "Serve DNS",
 		Long: `serve answers DNS questions until it is told to end.
 
-Without --config it listens on port 53 of this machine's loopback addresses, takes names of ENS from
-public RPC backends, two of which must agree, and resolves all else from the root, with DNSSEC.
+Without --config it listens on port 53 of this machine's loopback addresses, proves names of ENS from blocks
+that two of three public RPC backends agree on, and resolves all else from the root, with DNSSEC.
 
 SIGHUP reads the configuration file anew; a broken file is refused, and the old one stays in force.
 SIGTERM and SIGINT end the server when the queries under way are answered.`,
