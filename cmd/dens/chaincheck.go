@@ -44,6 +44,9 @@ func probeAnchors(ctx context.Context, c *chainStack) anchorReport {
 			from = c.pool
 		}
 		report.anchor, report.err = from.Anchor(ctx)
+		if b := report.anchor.Beacon; b != nil && !b.Finalized && pastCheckpoint(ctx, c.light) {
+			report.anchor, report.err = from.Anchor(ctx)
+		}
 	})
 	if c.light != nil {
 		report.apis = make([]beaconReport, len(c.cfg.light.endpoints))
@@ -71,12 +74,26 @@ func probeBeacon(ctx context.Context, c *chainStack, e configs.Beacon) beaconRep
 		cancel()
 	}()
 	_, err = l.Anchor(ctx)
+	if err == nil && !pastCheckpoint(ctx, l) {
+		err = errors.New("it proves no block that is newer than the checkpoint")
+	}
 	status := l.Status()
 	api := status.Endpoints[0]
 	if err != nil && api.LastError != "" {
 		err = errors.New(api.LastError)
 	}
 	return beaconReport{name: api.Name, status: status, err: err}
+}
+
+// pastCheckpoint waits until a newer block than the checkpoint is proven, and tells whether one is. A checkpoint
+// that is young enough is an anchor by itself, which shows nothing of what beacon APIs serve.
+func pastCheckpoint(ctx context.Context, l *lightClient) (ok bool) {
+	waitFor(ctx, checkBeaconTime, func() bool {
+		b := l.Status().Anchor.Beacon
+		ok = b != nil && b.Slot > b.CheckpointSlot
+		return ok
+	})
+	return ok
 }
 
 // What a beacon API is given to prove a block, for dens check.

@@ -20,6 +20,8 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
+	"dens/chain/light"
+	"dens/internal/demo/consensus"
 	"dens/internal/e2e/bed"
 )
 
@@ -43,29 +45,43 @@ func isolated(t *testing.T) bool {
 
 // The hosts of the small internet: those of dens's defaults and example files.
 const (
-	rpcAddress = "198.51.100.1"
-	lanRouter  = "192.168.1.1"
-	clusterIP  = "10.96.0.53" // of dens itself
+	rpcAddress    = "198.51.100.1"
+	beaconAddress = "198.51.100.2"
+	lanRouter     = "192.168.1.1"
+	clusterIP     = "10.96.0.53" // of dens itself
 )
 
 var (
-	rpcHosts = []string{"ethereum-rpc.publicnode.com", "eth.drpc.org", "mainnet.gateway.tenderly.co"}
-	dotHosts = map[string]string{
+	rpcHosts    = []string{"ethereum-rpc.publicnode.com", "eth.drpc.org", "mainnet.gateway.tenderly.co"}
+	beaconHosts = []string{"lodestar-mainnet.chainsafe.io", "ethereum-beacon-api.publicnode.com", "ethereum.operationsolarstorm.org"}
+	dotHosts    = map[string]string{
 		"9.9.9.9": "dns.quad9.net", "149.112.112.112": "dns.quad9.net",
 		"1.1.1.1": "cloudflare-dns.com", "1.0.0.1": "cloudflare-dns.com",
 		"8.8.8.8": "dns.google",
 	}
 )
 
+// serviceHosts are the hosts of RPC services and beacon APIs with their addresses.
+func serviceHosts() map[string]string {
+	hosts := map[string]string{}
+	for _, host := range rpcHosts {
+		hosts[host] = rpcAddress
+	}
+	for _, host := range beaconHosts {
+		hosts[host] = beaconAddress
+	}
+	return hosts
+}
+
 // makeInternet puts up, around an isolated test, the name servers of the root and what is below it, public
-// resolvers with DNS over TLS and RPC services over HTTPS, at their own addresses and with certificates for
-// their own names, behind the router of a home. The chain is anvil with the real contracts of ENS and the
-// names of populate. The machine trusts the certificates from privateFiles on, which takes the authorities'
+// resolvers with DNS over TLS, RPC services and beacon APIs over HTTPS, at their own addresses and with
+// certificates for their own names, behind the router of a home. The chain is anvil with the real contracts
+// of ENS and the names of populate, and what signs its blocks passes for mainnet's consensus. The machine trusts the certificates from privateFiles on, which takes the authorities'
 // files, and the root's key there, which is not that of the world.
 func makeInternet(t *testing.T) (authorities []string, anchor string) {
 	t.Helper()
 	bed.Run(t, bed.Tool(t, "ip"), "address", "add", clusterIP+"/32", "dev", "lo")
-	outside := makeHome(t, append(slices.Sorted(maps.Keys(dotHosts)), rpcAddress)...)
+	outside := makeHome(t, append(slices.Sorted(maps.Keys(dotHosts)), rpcAddress, beaconAddress)...)
 
 	node := bed.DeployENS(t, bed.StartAnvil(t, "--block-time", "1", "--mixed-mining"))
 	node.PlaceUniversalResolver(t)
@@ -87,11 +103,14 @@ func makeInternet(t *testing.T) (authorities []string, anchor string) {
 		})
 		return l
 	}
-	var rpcCerts []tls.Certificate
-	for _, host := range rpcHosts {
-		rpcCerts = append(rpcCerts, certificate(host))
+	certificates := func(hosts []string) (certs []tls.Certificate) {
+		for _, host := range hosts {
+			certs = append(certs, certificate(host))
+		}
+		return certs
 	}
-	serveRPC(t, node.HTTP, listen(rpcAddress+":443", rpcCerts...))
+	serveRPC(t, node.HTTP, listen(rpcAddress+":443", certificates(rpcHosts)...))
+	serveHTTP(t, mainnetBeacon(t, node).Handler(), listen(beaconAddress+":443", certificates(beaconHosts)...))
 	for address, host := range dotHosts {
 		serveDNS(t, &dns.Server{Listener: listen(address+":853", certificate(host))})
 	}
@@ -146,13 +165,31 @@ func serveRPC(t *testing.T, node string, l net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{
-		Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.Out.URL.Path = "/"
-		}},
-		ReadHeaderTimeout: 10 * time.Second,
+	serveHTTP(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.URL.Path = "/"
+	}}, l)
+}
+
+// mainnetBeacon starts a beacon chain that signs the node's blocks and that light clients take for mainnet's,
+// but for the checkpoint.
+func mainnetBeacon(t *testing.T, node *bed.ENS) *consensus.Chain {
+	t.Helper()
+	mainnet, _ := light.Named("mainnet")
+	versions := map[string][4]byte{}
+	for _, fork := range mainnet.Forks {
+		versions[fork.Name] = fork.Version
 	}
+	return bed.StartBeacon(t, consensus.Config{
+		Head: node.Head(t), Auto: true, Port: -1,
+		Genesis: mainnet.Genesis, SlotTime: mainnet.SlotTime, ValidatorsRoot: mainnet.ValidatorsRoot, Versions: versions,
+	})
+}
+
+// serveHTTP serves what comes by l until the test ends.
+func serveHTTP(t *testing.T, handler http.Handler, l net.Listener) {
+	t.Helper()
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(l) //nolint:errcheck // it ends with the test
 	t.Cleanup(func() { server.Close() })
 }
@@ -165,8 +202,8 @@ func serveDNS(t *testing.T, server *dns.Server) {
 		"lan.":             {"lan. 300 SOA a.example. b.example. 1 1 1 1 300"},
 		"www.example.org.": {"www.example.org. 300 A 192.0.2.80"},
 	}
-	for _, host := range rpcHosts {
-		records[host+"."] = []string{host + ". 300 A " + rpcAddress}
+	for host, address := range serviceHosts() {
+		records[host+"."] = []string{host + ". 300 A " + address}
 	}
 	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
 		reply := new(dns.Msg).SetReply(req)
@@ -197,7 +234,7 @@ func serveDNS(t *testing.T, server *dns.Server) {
 var homeFile = filepath.Join(bed.Root(), "configs", "home.yaml")
 
 // privateFiles gives an isolated test copies of /etc, where the authorities are trusted, and of
-// /usr/local/bin, and an empty /var/lib. configs/home.yaml names the small internet's trust anchor.
+// /usr/local/bin, and an empty /var/lib. It can find the beacon APIs before dens runs. configs/home.yaml names the small internet's trust anchor.
 func privateFiles(t *testing.T, authorities []string, anchor string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -207,7 +244,8 @@ func privateFiles(t *testing.T, authorities []string, anchor string) {
 	}
 	const mode = "\n  mode: recursive\n"
 	home := strings.Replace(string(conf), mode, mode+"  trust_anchor: /etc/dens-root.ds\n", 1)
-	for name, text := range map[string]string{"home.yaml": home, "root.ds": anchor} {
+	hosts := beaconAddress + " " + strings.Join(beaconHosts, " ") + "\n"
+	for name, text := range map[string]string{"home.yaml": home, "root.ds": anchor, "hosts": hosts} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -217,6 +255,7 @@ dir=$1; shift
 cp -a /etc "$dir/etc"
 cat "$@" >> "$dir/etc/ssl/certs/ca-certificates.crt"
 install -m 644 "$dir/root.ds" "$dir/etc/dens-root.ds"
+cat "$dir/hosts" >> "$dir/etc/hosts"
 mount --bind "$dir/etc" /etc
 mount -t tmpfs -o mode=755 tmpfs /var/lib
 mount --bind "$dir/home.yaml" configs/home.yaml

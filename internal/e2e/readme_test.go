@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +17,18 @@ import (
 	"dens/internal/e2e/bed"
 )
 
-// block is a fenced block of the README.
+// pages are what is documented: what is true of the README's blocks and links is of theirs.
+var pages = []string{"README.md", "docs/trust.md"}
+
+// block is a fenced block of a page.
 type block struct {
+	page string
 	kind string // the word after the fence
 	line int    // of the fence
 	text string
 }
+
+func (b block) at() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 func readRoot(t testing.TB, name string) string {
 	t.Helper()
@@ -32,16 +39,27 @@ func readRoot(t testing.TB, name string) string {
 	return string(data)
 }
 
-// readmeBlocks are the README's fenced blocks of a kind, all of them for "".
+// readmeBlocks are the pages' fenced blocks of a kind, all of them for "", in the order of reading.
 func readmeBlocks(t testing.TB, kind string) []block {
 	t.Helper()
 	var blocks []block
+	for _, page := range pages {
+		blocks = append(blocks, blocksOf(t, page, kind)...)
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("no page has a block %q", kind)
+	}
+	return blocks
+}
+
+func blocksOf(t testing.TB, page, kind string) (blocks []block) {
+	t.Helper()
 	var open *block
-	for i, line := range strings.Split(readRoot(t, "README.md"), "\n") {
+	for i, line := range strings.Split(readRoot(t, page), "\n") {
 		info, isFence := strings.CutPrefix(line, "```")
 		switch {
 		case isFence && open == nil:
-			open = &block{kind: info, line: i + 1}
+			open = &block{page: page, kind: info, line: i + 1}
 		case isFence:
 			if kind == "" || open.kind == kind {
 				blocks = append(blocks, *open)
@@ -52,10 +70,7 @@ func readmeBlocks(t testing.TB, kind string) []block {
 		}
 	}
 	if open != nil {
-		t.Fatalf("README.md:%d: the block does not end", open.line)
-	}
-	if len(blocks) == 0 {
-		t.Fatalf("README.md has no block %q", kind)
+		t.Fatalf("%s: the block does not end", open.at())
 	}
 	return blocks
 }
@@ -64,28 +79,39 @@ func readmeBlocks(t testing.TB, kind string) []block {
 func TestReadmeBlocks(t *testing.T) {
 	for _, b := range readmeBlocks(t, "") {
 		if !slices.Contains([]string{"console", "yaml", "corefile"}, b.kind) {
-			t.Errorf("README.md:%d: no test runs blocks of the kind %q", b.line, b.kind)
+			t.Errorf("%s: no test runs blocks of the kind %q", b.at(), b.kind)
 		}
 	}
 	env := func(name string) (string, bool) { return "key", name == "ETH_API_KEY" }
 	for _, b := range readmeBlocks(t, "yaml") {
-		if _, err := configs.Parse("README", []byte(b.text), env); err != nil {
-			t.Errorf("README.md:%d: %v", b.line, err)
+		if _, err := configs.Parse(b.page, []byte(b.text), env); err != nil {
+			t.Errorf("%s: %v", b.at(), err)
 		}
 	}
 }
 
-// TestReadmeLinks follows the links to files, and looks for every command and flag that the text names.
+// TestReadmeLinks follows the links to files and headings, and looks for every command and flag that the text
+// names.
 func TestReadmeLinks(t *testing.T) {
-	text := readRoot(t, "README.md")
-	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
-		if _, err := os.Stat(filepath.Join(bed.Root(), link[1])); err != nil {
-			t.Errorf("README.md links to %s: %v", link[1], err)
+	text := ""
+	for _, page := range pages {
+		text += readRoot(t, page)
+		for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(readRoot(t, page), -1) {
+			file, heading, _ := strings.Cut(link[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(filepath.Join(bed.Root(), target)); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			} else if heading != "" && !slices.Contains(headings(t, target), heading) {
+				t.Errorf("%s links to %s: there is no such heading", page, link[1])
+			}
 		}
 	}
 	commands := regexp.MustCompile("`dens ([a-z]+)([^`]*)`").FindAllStringSubmatch(text, -1)
 	if len(commands) == 0 {
-		t.Fatal("the README's text names no command")
+		t.Fatal("the pages' text names no command")
 	}
 	for _, c := range commands {
 		help := bed.Run(t, bed.Dens(t), c[1], "--help")
@@ -98,6 +124,16 @@ func TestReadmeLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// headings are the headings of a page as links name them.
+func headings(t testing.TB, page string) (all []string) {
+	t.Helper()
+	drop := regexp.MustCompile(`[^a-z0-9 _-]`)
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(readRoot(t, page), -1) {
+		all = append(all, strings.ReplaceAll(drop.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return all
 }
 
 // TestTestCommand looks at what cannot be run inside of itself: the README's test command.
@@ -115,7 +151,7 @@ func TestTestCommand(t *testing.T) {
 	}
 }
 
-// TestReadmeCommands does what the README says, command by command, on a machine of its own: network and
+// TestReadmeCommands does what the pages say, command by command, on a machine of its own: network and
 // files are those of namespaces, where a small internet has all that dens's defaults ask.
 func TestReadmeCommands(t *testing.T) {
 	if !isolated(t) {
@@ -123,6 +159,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	authorities, anchor := makeInternet(t)
 	privateFiles(t, authorities, anchor)
+	privateDir(t, "/tmp/dens-demo")
 	term := &terminal{t: t, env: append(os.Environ(),
 		"PATH=/usr/local/bin:"+os.Getenv("PATH")+":"+bed.Path(t, "bin"), "LC_ALL=C.UTF-8", "IPFS_PATH="+t.TempDir(), "IPFS_TELEMETRY=off")}
 	term.run("ipfs init --profile test", "...\n") // the reader's node is there already
@@ -135,6 +172,23 @@ func TestReadmeCommands(t *testing.T) {
 	t.Run("metrics", checkMetrics)
 	t.Run("unit", checkUnit)
 	t.Run("corefile", checkCorefile)
+}
+
+// privateDir makes a directory whose files are this isolated test's alone.
+func privateDir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "mode=700"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", path, err)
+		}
+		os.Remove(path) //nolint:errcheck // another test may be in it
+	})
 }
 
 // terminal runs commands as a reader would.
@@ -156,7 +210,7 @@ func (c *terminal) run(command, want string) {
 		shown := func() bool { return !c.running.Exited() && matchOutput(want, c.running.Log()) }
 		for end := time.Now().Add(15 * time.Second); !shown(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
-				c.t.Fatalf("$ %s\nshows:\n%s\nand the README says:\n%s", command, c.running.Log(), want)
+				c.t.Fatalf("$ %s\nshows:\n%s\nand the page says:\n%s", command, c.running.Log(), want)
 			}
 		}
 		return
@@ -170,7 +224,7 @@ func (c *terminal) run(command, want string) {
 	cmd.Dir, cmd.Env = bed.Root(), c.env
 	out, err := cmd.CombinedOutput()
 	if err != nil || !matchOutput(want, string(out)) {
-		c.t.Errorf("$ %s\n%v\nshows:\n%s\nand the README says:\n%s", command, err, out, want)
+		c.t.Errorf("$ %s\n%v\nshows:\n%s\nand the page says:\n%s", command, err, out, want)
 	}
 }
 
@@ -198,7 +252,7 @@ func parseConsole(t *testing.T, b block) []command {
 		} else if len(commands) > 0 {
 			commands[len(commands)-1].output += line
 		} else {
-			t.Fatalf("README.md:%d: the block does not begin with a command", b.line)
+			t.Fatalf("%s: the block does not begin with a command", b.at())
 		}
 	}
 	return commands

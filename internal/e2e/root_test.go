@@ -23,7 +23,7 @@ var (
 	exampleAddress = "199.43.135.53"
 )
 
-// publicZones are the zones of the small internet by their server: com and co are not signed, the others are.
+// publicZones are the zones of the small internet by their server: com, co and io are not signed, the others are.
 func publicZones() (root, tlds, example map[string]string) {
 	const soa = "@ 300 SOA ns hostmaster 1 3600 900 86400 300\n"
 	zone := soa
@@ -31,14 +31,14 @@ func publicZones() (root, tlds, example map[string]string) {
 		host := fmt.Sprintf("%c.root-servers.net.", 'a'+i)
 		zone += fmt.Sprintf(". 518400 NS %s\n%s 518400 A %s\n", host, host, a)
 	}
-	for _, tld := range []string{"com.", "co.", "org."} {
+	tlds = map[string]string{}
+	for _, tld := range []string{"com.", "co.", "io.", "org."} {
 		zone += fmt.Sprintf("%s 300 NS a.nic.%s\na.nic.%s 300 A %s\n", tld, tld, tld, tldAddress)
+		tlds[tld] = soa + fmt.Sprintf("%s 300 NS a.nic.%s\na.nic 300 A %s\n", tld, tld, tldAddress)
 	}
 	root = map[string]string{".": zone}
-	tlds = map[string]string{}
-	for _, host := range rpcHosts {
-		tld := host[strings.LastIndexByte(host, '.')+1:] + "."
-		tlds[tld] += soa + fmt.Sprintf("%s 300 NS a.nic.%s\na.nic 300 A %s\n%s. 300 A %s\n", tld, tld, tldAddress, host, rpcAddress)
+	for host, address := range serviceHosts() {
+		tlds[host[strings.LastIndexByte(host, '.')+1:]+"."] += fmt.Sprintf("%s. 300 A %s\n", host, address)
 	}
 	tlds["org."] += fmt.Sprintf("example 300 NS ns.example.org.\nns.example 300 A %s\n", exampleAddress)
 	example = map[string]string{"example.org.": soa + "@ 300 NS ns\nns 300 A " + exampleAddress + "\nwww 300 A 192.0.2.80\n"}

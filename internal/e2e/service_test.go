@@ -119,20 +119,27 @@ func checkCorefile(t *testing.T) {
 	}
 }
 
-// checkMetrics looks for every metric that the README names.
+// checkMetrics looks for every metric that the pages name, and in the README for every metric that is there.
 func checkMetrics(t *testing.T) {
 	demo := bed.Start(t, bed.Dens(t), "demo")
 	server := &bed.Server{Process: demo, DNS: "127.0.0.1:5353", HTTP: "127.0.0.1:8053"}
 	server.WaitReady(t)
 	bed.Ask(t, server.DNS, "alice.eth", dns.TypeA)
 	_, body := server.Get(t, "/metrics")
-	names := regexp.MustCompile("`(dens_[a-z_]+)`").FindAllStringSubmatch(readRoot(t, "README.md"), -1)
-	if len(names) == 0 {
-		t.Fatal("the README names no metric")
+	for _, page := range pages {
+		names := regexp.MustCompile("`(dens_[a-z_]+)`").FindAllStringSubmatch(readRoot(t, page), -1)
+		if len(names) == 0 {
+			t.Fatalf("%s names no metric", page)
+		}
+		for _, m := range names {
+			if !strings.Contains(body, "# TYPE "+m[1]+" ") && !strings.Contains(body, "# TYPE "+m[1]+"\n") {
+				t.Errorf("%s names the metric %s, which is not there", page, m[1])
+			}
+		}
 	}
-	for _, m := range names {
-		if !strings.Contains(body, "# TYPE "+m[1]+" ") && !strings.Contains(body, "# TYPE "+m[1]+"\n") {
-			t.Errorf("the README names the metric %s, which is not there", m[1])
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (dens_[a-z_]+) `).FindAllStringSubmatch(body, -1) {
+		if !strings.Contains(readRoot(t, "README.md"), "`"+m[1]+"`") {
+			t.Errorf("the README does not name the metric %s", m[1])
 		}
 	}
 	if code := demo.Stop(t, syscall.SIGTERM); code != 0 {

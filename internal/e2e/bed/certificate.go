@@ -19,7 +19,7 @@ func Certificate(t testing.TB, host string) (ca, cert, key string) {
 	t.Helper()
 	dir := t.TempDir()
 	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test for " + host},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
