@@ -45,6 +45,8 @@ func failure(err error) error {
 		return class(dns.ExtendedErrorCodeNetworkError, "off-chain gateway")
 	case errors.Is(err, chain.ErrNotReady), errors.Is(err, chain.ErrStaleHead):
 		return class(dns.ExtendedErrorCodeNotReady, "chain not synced")
+	case errors.Is(err, chain.ErrUnavailable) && errors.Is(err, chain.ErrLimit): // answers that nobody reads to the end
+		return class(dns.ExtendedErrorCodeNoReachableAuthority, "chain unreachable")
 	case errors.Is(err, chain.ErrLimit):
 		return class(dns.ExtendedErrorCodeOther, "over a limit")
 	case errors.Is(err, chain.ErrUnknownBlock):

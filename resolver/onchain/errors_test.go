@@ -112,6 +112,7 @@ func TestErrors(t *testing.T) {
 		{failed(chain.ErrConflict, "one", chain.ErrBadProof), 24, "bad proof: "},
 		{failed(chain.ErrUnavailable, "one", chain.ErrTimeout, "two", errors.New("refused")), 23, "chain timed out: no backend could be reached: one: "},
 		{failed(chain.ErrUnavailable, "one", errors.New("refused")), 22, "chain unreachable: no backend could be reached: one: refused"},
+		{failed(chain.ErrUnavailable, "one", fmt.Errorf("%w: answer too long", chain.ErrLimit)), 22, "chain unreachable: no backend could be reached: one: over the limit: answer too long"},
 		{failed(chain.ErrUnavailable, "one", key, "two", key), 22, "chain unreachable: one, two"},
 		{chain.ErrNotReady, 14, "chain not synced: no proven block yet"},
 		{failed(chain.ErrNotReady, "beacon", chain.ErrTimeout), 14, "chain not synced: no proven block yet: beacon: "},
