@@ -42,31 +42,35 @@ func provenConfig(t testing.TB, c *demo.Chain, beacon *consensus.Chain, o worldO
 // bits are what a client asks for besides the records.
 type bits struct{ do, ad, cd bool }
 
-// askFor asks by TCP, and for the evidence too.
+// askFor asks by TCP, and for the evidence too. No reply fails the test.
 func askFor(t testing.TB, server, name string, rrtype uint16, with bits) (*dns.Msg, *resolver.Origin) {
 	t.Helper()
+	got, origin, err := tryFor(server, name, rrtype, with)
+	if err != nil {
+		t.Fatalf("%s %s: %v", name, dns.Type(rrtype), err)
+	}
+	return got, origin
+}
+
+// tryFor is askFor for who cannot end the test.
+func tryFor(server, name string, rrtype uint16, with bits) (got *dns.Msg, origin *resolver.Origin, err error) {
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), rrtype)
 	query.SetEdns0(4096, with.do)
 	query.AuthenticatedData, query.CheckingDisabled = with.ad, with.cd
 	opt := query.IsEdns0()
 	opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{Code: wire.OptionOrigin})
-	got, _, err := (&dns.Client{Net: "tcp", Timeout: 15 * time.Second}).Exchange(query, server)
-	if err != nil {
-		t.Fatalf("%s %s: %v", name, dns.Type(rrtype), err)
+	if got, _, err = (&dns.Client{Net: "tcp", Timeout: 15 * time.Second}).Exchange(query, server); err != nil {
+		return nil, nil, err
 	}
 	if opt = got.IsEdns0(); opt == nil {
-		return got, nil
+		return got, nil, nil
 	}
 	for _, o := range opt.Option {
 		if local, ok := o.(*dns.EDNS0_LOCAL); ok && local.Code == wire.OptionOrigin {
-			origin, err := reply.ParseOrigin(local.Data)
-			if err != nil {
-				t.Fatalf("%s %s: %v", name, dns.Type(rrtype), err)
-			}
-			return got, origin
+			origin, err = reply.ParseOrigin(local.Data)
 		}
 	}
-	return got, nil
+	return got, origin, err
 }
 
 // ede is the code of a reply's first extended error, -1 without any.
