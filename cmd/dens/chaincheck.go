@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,13 +86,15 @@ func probeBeacon(ctx context.Context, c *chainStack, e configs.Beacon) beaconRep
 	return beaconReport{name: api.Name, status: status, err: err}
 }
 
-// pastCheckpoint waits until a newer block than the checkpoint is proven, and tells whether one is. A checkpoint
-// that is young enough is an anchor by itself, which shows nothing of what beacon APIs serve.
+// pastCheckpoint waits until a newer block than the checkpoint is proven, or all beacon APIs have failed, and
+// tells whether one is. A checkpoint that is young enough is an anchor by itself, which shows nothing of what
+// beacon APIs serve.
 func pastCheckpoint(ctx context.Context, l *lightClient) (ok bool) {
 	waitFor(ctx, checkBeaconTime, func() bool {
-		b := l.Status().Anchor.Beacon
+		s := l.Status()
+		b := s.Anchor.Beacon
 		ok = b != nil && b.Slot > b.CheckpointSlot
-		return ok
+		return ok || !slices.ContainsFunc(s.Endpoints, func(e beacon.EndpointStatus) bool { return e.Errors < checkBeaconTries })
 	})
 	return ok
 }
