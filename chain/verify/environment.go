@@ -1,9 +1,10 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"sync"
 
@@ -28,8 +29,9 @@ type environment struct {
 	config  *params.ChainConfig
 	rules   params.Rules
 	context vm.BlockContext // without GetHash
-	nitro   bool
-	err     error // why nothing can be executed at the block
+	library bool            // the library knows the chain
+	nitro   bool            // see isNitro
+	err     error           // why nothing can be executed at the block
 
 	standard vm.PrecompiledContracts // those of the rules
 	noticing sync.Pool               // of *noticing
@@ -37,12 +39,11 @@ type environment struct {
 
 func newEnvironment(chainID uint64, header *types.Header) *environment {
 	e := &environment{header: header}
-	var library bool
-	if e.config, library, e.err = rulesOf(chainID, header); e.err != nil {
+	if e.config, e.library, e.err = rulesOf(chainID, header); e.err != nil {
 		return e
 	}
-	e.nitro = !library && isNitro(header)
-	if e.context, e.err = blockContext(header, e.config, library); e.err != nil {
+	e.nitro = !e.library && isNitro(header)
+	if e.context, e.err = blockContext(header, e.config, e.library); e.err != nil {
 		return e
 	}
 	if e.nitro {
@@ -51,7 +52,7 @@ func newEnvironment(chainID uint64, header *types.Header) *environment {
 	}
 	e.rules = e.config.Rules(header.Number, e.context.Random != nil, header.Time)
 	e.standard = vm.ActivePrecompiledContracts(e.rules)
-	e.noticing.New = func() any { return newNoticing(e.standard, !library) }
+	e.noticing.New = func() any { return newNoticing(e.standard) }
 	return e
 }
 
@@ -100,32 +101,27 @@ func blockContext(header *types.Header, config *params.ChainConfig, library bool
 	return c, nil
 }
 
+// reserved says whether a chain that the library does not know may have a precompiled contract of its own at
+// an address, which is then one byte long. What it does is not known, and must not be taken for nothing.
+func (e *environment) reserved(address common.Address) bool {
+	if e.library || address == (common.Address{}) || !bytes.Equal(address[:19], make([]byte, 19)) {
+		return false
+	}
+	_, ok := e.standard[address]
+	return !ok
+}
+
 // noticing are the precompiled contracts of one execution, with what is noticed of their use.
 type noticing struct {
 	contracts vm.PrecompiledContracts
 	signature bool // one that checks signatures was called
-	foreign   bool // one was called that only the chain itself knows
 }
 
-// maxReserved is the greatest address, as a number, at which chains put precompiled contracts of their own.
-const maxReserved = 0xff
-
-// newNoticing is made for the standard contracts and, on a chain that the library does not know, for those
-// that the chain may have beside them: what they do is not known, and must not be taken for nothing.
-func newNoticing(standard vm.PrecompiledContracts, others bool) *noticing {
-	n := &noticing{contracts: make(vm.PrecompiledContracts, len(standard))}
-	for address, p := range standard {
-		n.contracts[address] = p
-	}
+func newNoticing(standard vm.PrecompiledContracts) *noticing {
+	n := &noticing{contracts: maps.Clone(standard)}
 	for _, address := range []common.Address{ecrecover, p256Verify} {
 		if p, ok := standard[address]; ok {
 			n.contracts[address] = &noticed{p, &n.signature}
-		}
-	}
-	for i := 1; others && i <= maxReserved; i++ {
-		address := common.BytesToAddress([]byte{byte(i)})
-		if _, ok := standard[address]; !ok {
-			n.contracts[address] = &foreign{&n.foreign}
 		}
 	}
 	return n
@@ -142,20 +138,3 @@ func (n *noticed) Run(input []byte) ([]byte, error) {
 	*n.used = true
 	return n.PrecompiledContract.Run(input)
 }
-
-// foreign is a precompiled contract that only its chain knows, if there is one at the address.
-type foreign struct{ used *bool }
-
-// RequiredGas implements vm.PrecompiledContract.
-func (*foreign) RequiredGas([]byte) uint64 { return 0 }
-
-// Run implements vm.PrecompiledContract.
-func (f *foreign) Run([]byte) ([]byte, error) {
-	*f.used = true
-	return nil, errForeign
-}
-
-// Name implements vm.PrecompiledContract.
-func (*foreign) Name() string { return "FOREIGN" }
-
-var errForeign = errors.New("the chain's own precompiled contracts are not known here")

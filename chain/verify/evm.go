@@ -32,7 +32,7 @@ func (r *reader) execute() (out chain.Output, err error) {
 	evm.SetTxContext(vm.TxContext{GasPrice: new(uint256.Int)})
 	notes := env.noticing.Get().(*noticing)
 	defer env.noticing.Put(notes)
-	notes.signature, notes.foreign = false, false
+	notes.signature = false
 	evm.SetPrecompiles(notes.contracts)
 	db.Prepare(env.rules, common.Address{}, env.header.Coinbase, &r.msg.To, vm.ActivePrecompiles(env.rules), nil)
 	r.cancel = evm.Cancel
@@ -56,8 +56,6 @@ func (r *reader) execute() (out chain.Output, err error) {
 		return chain.Output{}, fmt.Errorf("%w: %w", chain.ErrUnavailable, db.Error())
 	case evm.Cancelled():
 		return chain.Output{}, fmt.Errorf("%w: execution was cancelled", chain.ErrTimeout)
-	case notes.foreign:
-		return chain.Output{}, &tooMuch{errForeign.Error()}
 	}
 	out = outputOf(data, failed)
 	out.Signature = notes.signature

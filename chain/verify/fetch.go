@@ -40,14 +40,19 @@ func (b *batch) run() {
 		requests[i] = p.request(at)
 	}
 	var got *reading
+	headless := false
 	b.err = v.fetch(ctx, requests, func(reply chain.Reply) (err error) {
 		b.bytes += reply.Bytes
 		if got, err = b.read(ctx, reply); errors.Is(err, errNoHeader) {
+			headless = true
 			cancel() // other backends' proofs would be in vain too
 		}
 		return err
 	})
-	if b.err == nil && got != nil {
+	switch {
+	case b.err != nil && headless && v.ctx.Err() == nil:
+		b.err = errNoHeader // whatever came of ending the fetch
+	case b.err == nil && got != nil:
 		b.keep(got)
 	}
 }

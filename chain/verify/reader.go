@@ -42,6 +42,9 @@ func (r *reader) Account(address common.Address) (*types.StateAccount, error) {
 	if r.err != nil {
 		return nil, errStopped
 	}
+	if r.run.block.environment().reserved(address) {
+		return nil, r.fail(&tooMuch{fmt.Sprintf("what the chain has at %s is not known here", address)})
+	}
 	if _, ok := r.touched[address]; !ok {
 		r.touched[address] = nil
 	}
