@@ -21,13 +21,14 @@ import (
 	"dens/internal/e2e/bed"
 )
 
-// startDemo runs `dens demo` on free ports and returns how long it took until the first right answer.
-func startDemo(t *testing.T) (*bed.Server, time.Duration) {
+// startDemo runs `dens demo` on free ports, with more arguments, and returns how long it took until the first
+// right answer.
+func startDemo(t *testing.T, more ...string) (*bed.Server, time.Duration) {
 	t.Helper()
 	s := &bed.Server{DNS: bed.Free(t).String(), HTTP: bed.Free(t).String()}
 	binary := bed.Dens(t)
 	start := time.Now()
-	s.Process = bed.Start(t, binary, "demo", "--listen", s.DNS, "--http", s.HTTP)
+	s.Process = bed.Start(t, binary, append([]string{"demo", "--listen", s.DNS, "--http", s.HTTP}, more...)...)
 	client := &dns.Client{Timeout: time.Second}
 	bed.Wait(t, 10*time.Second, "the demo answers alice.eth", func() bool {
 		if s.Exited() {
@@ -122,7 +123,7 @@ func checkDemoTable(t *testing.T, s *bed.Server) {
 	if lookup == nil {
 		t.Fatalf("the table has no look-up:\n%s", table)
 	}
-	if out := runDens(t, nil, strings.Fields(lookup[1])...); out.code != 0 || !strings.Contains(out.stdout, "192.0.2.10") {
+	if out := runDens(t, nil, strings.Fields(lookup[1])...); out.code != 0 || !strings.Contains(out.stdout, "192.0.2.10") || !strings.Contains(out.stdout, "proven, beacon anchor") {
 		t.Errorf("%s: %+v", lookup[0], out)
 	}
 	mustMatch(t, "the table", table, `ready after \d+\.\d s`)
