@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,7 +132,11 @@ func TestTransport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := newClient(t.Context(), addr, tt.e.Dial, 200*time.Millisecond)
+			timeout := 10 * time.Second // a handshake takes long on a busy machine
+			if tt.want == "no answer in time" {
+				timeout = 50 * time.Millisecond
+			}
+			c := newClient(t.Context(), addr, tt.e.Dial, timeout)
 			defer c.close()
 			_, err = c.get(t.Context(), "optimistic_update", "", 10)
 			if !isKind(err, broken) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), addr.url.Host) {
@@ -139,6 +144,72 @@ func TestTransport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mute is a connection that can be lost without a word, with all that were dialled before it.
+type mute struct {
+	net.Conn
+	number int64
+	lost   *atomic.Int64
+	end    chan struct{}
+	once   *sync.Once
+}
+
+func (m mute) isLost() bool { return m.number <= m.lost.Load() }
+
+func (m mute) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	if m.isLost() {
+		<-m.end
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (m mute) Write(p []byte) (int, error) {
+	if m.isLost() {
+		return len(p), nil
+	}
+	return m.Conn.Write(p)
+}
+
+func (m mute) Close() error {
+	m.once.Do(func() { close(m.end) })
+	return m.Conn.Close()
+}
+
+// TestLostConnection: a connection of HTTP/2 that is lost without a word is soon replaced.
+func TestLostConnection(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+	addr, err := parseAddress(secure.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dialled, lost atomic.Int64
+	c := newClient(t.Context(), addr, func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return mute{conn, dialled.Add(1), &lost, make(chan struct{}), new(sync.Once)}, err
+	}, time.Second)
+	defer c.close()
+	c.base.TLSClientConfig.RootCAs = secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	var body []byte
+	ask := func() bool {
+		body, err = c.get(t.Context(), "optimistic_update", "", 100)
+		return err == nil
+	}
+	eventually(t, "an answer", ask)
+	if string(body) != "HTTP/2.0" {
+		t.Fatalf("it spoke %s", body)
+	}
+	lost.Store(dialled.Load())
+	if ask() {
+		t.Fatal("an answer over a connection that is lost")
+	}
+	eventually(t, "an answer over a new connection", ask)
 }
 
 func TestConfig(t *testing.T) {

@@ -47,6 +47,9 @@ func newClient(ctx context.Context, addr address, dial chain.Dialer, timeout tim
 		MaxConnsPerHost:        4,
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        90 * time.Second,
+		// HTTP/2 keeps a connection whose requests go unanswered: after a machine slept, or changed its
+		// network, it would be of no use for as long as TCP tries, a quarter of an hour.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: timeout, PingTimeout: timeout / 2},
 	}
 	return &client{
 		addr: addr, base: base, timeout: timeout,
