@@ -166,9 +166,13 @@ func TestRestart(t *testing.T) {
 	})
 	before := api.Requests("bootstrap")
 	second := bed.Serve(t, conf)
-	after := fresh(t, second.DNS).Proof.Beacon
-	if after.Checkpoint == "" || after.Slot <= began.Slot || api.Requests("bootstrap") != before {
-		t.Errorf("went on from %+v to %+v with %d more bootstraps", began, after, api.Requests("bootstrap")-before)
+	var after *resolver.BeaconProof
+	bed.Wait(t, 20*time.Second, "blocks that are newer than before the restart", func() bool {
+		after = fresh(t, second.DNS).Proof.Beacon // the first may be of the final block that was persisted
+		return after.Slot > began.Slot
+	})
+	if now := api.Requests("bootstrap"); now != before || before == 0 {
+		t.Errorf("%d bootstraps were asked for, and %d before the restart", now, before)
 	}
 	codes, err := os.ReadDir(dir + "/code")
 	if err != nil || len(codes) == 0 {
