@@ -155,11 +155,15 @@ func (c *Client) finality(p *peer) error {
 }
 
 // apply verifies u and takes over what it proves. first says that it is the newest block so far. The error
-// is the core's own.
+// is the core's own, or that of tooOld.
 func (c *Client) apply(p *peer, u *light.Update) (first bool, err error) {
 	c.core.Lock()
 	defer c.core.Unlock()
-	if _, err := c.store.Apply(u, c.cfg.now()); err != nil {
+	now := c.cfg.now()
+	if err := c.tooOld(now); err != nil { // the machine may have slept since this was asked for
+		return false, err
+	}
+	if _, err := c.store.Apply(u, now); err != nil {
 		return false, err
 	}
 	return c.publish(p.name), nil

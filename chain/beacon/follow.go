@@ -61,7 +61,10 @@ func (c *Client) step(s *schedule) time.Duration {
 	if !c.begin(s) {
 		return min(backoffFirst<<min(s.begins-1, 10), backoffMax)
 	}
-	if err := c.tooOld(c.cfg.now()); err != nil {
+	c.core.Lock()
+	err := c.tooOld(c.cfg.now())
+	c.core.Unlock()
+	if err != nil {
 		c.refuse(err)
 		return ageCheck
 	}
@@ -100,13 +103,12 @@ func (c *Client) begin(s *schedule) bool {
 	return false
 }
 
-// tooOld refuses to begin, or to go on, from a block that is too old by its slot (weak subjectivity).
+// tooOld refuses to begin, or to go on, from a block that is too old by its slot (weak subjectivity). c.core
+// is held.
 func (c *Client) tooOld(now time.Time) error {
 	if c.cfg.MaxCheckpointAge < 0 {
 		return nil
 	}
-	c.core.Lock()
-	defer c.core.Unlock()
 	slot := c.store.Finalized().Slot
 	age := now.Sub(c.cfg.Network.SlotStart(slot))
 	if age <= c.cfg.MaxCheckpointAge {

@@ -64,8 +64,10 @@ func (c *client) judge(err error) error {
 	}
 	text := c.addr.safe(err.Error())
 	switch {
-	case errors.Is(err, light.ErrSigners), errors.Is(err, light.ErrUnknownPeriod), errors.Is(err, light.ErrPastPeriod):
-		// An honest endpoint sends these too: while part of the committee is away, and across a period's end.
+	case errors.Is(err, light.ErrSigners), errors.Is(err, light.ErrUnknownPeriod), errors.Is(err, light.ErrPastPeriod),
+		errors.Is(err, ErrOldCheckpoint):
+		// An honest endpoint sends these too: while part of the committee is away, across a period's end, and
+		// when it is this client that has slept for weeks.
 		return &failure{behind, text}
 	case errors.Is(err, light.ErrFutureSlot):
 		return &failure{broken, text + "; if other endpoints do so too, the local clock is behind"}

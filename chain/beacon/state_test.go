@@ -3,9 +3,11 @@ package beacon
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -244,6 +246,33 @@ func TestOldCheckpoint(t *testing.T) {
 		c.Close()
 		c = w.client(cfg)
 		_, err = c.Anchor(t.Context())
+		refused(t, c, err)
+	})
+}
+
+// TestOldAfterSleep: what was asked for before the machine slept for weeks is not taken over after that, from
+// a block that has become too old meanwhile.
+func TestOldAfterSleep(t *testing.T) {
+	t.Parallel()
+	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
+		var slept atomic.Int64
+		s, endpoint := w.inside("alpha", nil)
+		cfg := w.config(endpoint)
+		cfg.MaxCheckpointAge = 14 * 24 * time.Hour
+		cfg.now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		c := w.client(cfg)
+		slot := anchor(t, c).Beacon.Slot
+		s.set(func(kind string, rw http.ResponseWriter, r *http.Request, honest http.Handler) {
+			if kind == "optimistic_update" && w.chain.Head().Slot > slot {
+				slept.Store(int64(15 * 24 * time.Hour))
+			}
+			honest.ServeHTTP(rw, r)
+		})
+		time.Sleep(minute)
+		if got := c.Status().Anchor.Beacon.Slot; got != slot || slept.Load() == 0 {
+			t.Errorf("went from slot %d to %d after %v", slot, got, time.Duration(slept.Load()))
+		}
+		_, err := c.Anchor(t.Context())
 		refused(t, c, err)
 	})
 }
