@@ -128,12 +128,15 @@ func (c *Client) publish(from string) (first bool) {
 	v := &c.view
 	if c.isNewer(head, v.optimistic) {
 		v.optimistic = c.anchor(head, false, from)
-		v.news = c.cfg.now()
 		first = true
 	}
-	if c.isNewer(final, v.finalized) {
+	finalized := c.isNewer(final, v.finalized)
+	if finalized {
 		v.finalized = c.anchor(final, true, from)
 		c.dirty = true
+	}
+	if finalized || first && !c.cfg.Finalized {
+		v.news = c.cfg.now()
 	}
 	if period != v.period {
 		v.period = period

@@ -15,6 +15,9 @@ const (
 	// idleSlots is how often an idle client polls: on mainnet each minute, a fifth of the default
 	// MaxHeadAge, so that the first question after a quiet night finds an anchor that holds.
 	idleSlots = 5
+	// finalEpochs is how old, in epochs, the newest finalised block may be before that is taken for trouble:
+	// three when all is well.
+	finalEpochs = 3.5
 	// ageCheck is how often a checkpoint that is too old is looked at again: the clock may be set right.
 	ageCheck = time.Minute
 	// leastPause keeps errors in the schedule from turning into a storm.
@@ -181,7 +184,7 @@ func (c *Client) trouble(good bool, due uint64) error {
 	case !good:
 		return c.complaint()
 	case head+c.lagBound() >= due:
-		return nil
+		return c.lateFinality()
 	}
 	text := fmt.Sprintf("no endpoint proves a block newer than slot %d, when %d is due: they withhold it, the chain has stopped, or the local clock is ahead",
 		head, due)
@@ -189,6 +192,16 @@ func (c *Client) trouble(good bool, due uint64) error {
 		text += " (" + others + ")"
 	}
 	return errors.New(text)
+}
+
+// lateFinality is what is wrong when anchors are of finalised blocks, and no newer one is proven in time.
+func (c *Client) lateFinality() error {
+	final := c.finalSlot()
+	age := c.cfg.now().Sub(c.cfg.Network.SlotStart(final))
+	if !c.cfg.Finalized || age <= c.slots(c.cfg.Network.SlotsPerEpoch, finalEpochs) {
+		return nil
+	}
+	return fmt.Errorf("no endpoint proves a finalised block newer than slot %d: they withhold it, or the chain does not finalise", final)
 }
 
 // complaint is what the endpoints have said wrong.

@@ -110,7 +110,15 @@ func TestFinalityLag(t *testing.T) {
 		}
 		w.chain.SetFinalityLag(1000)
 		before := s.count("finality_update")
-		time.Sleep(40 * time.Minute)
+		// It shows before the anchor is refused.
+		time.Sleep(8 * time.Minute)
+		if s := finalized.Status(); !finalized.Ready() || s.ExpiresIn <= 0 || s.FailingFor < 8*time.Minute || !strings.Contains(s.Reason, "no endpoint proves a finalised block") {
+			t.Errorf("status %+v", s)
+		}
+		if s := optimistic.Status(); s.FailingFor != 0 || s.Reason != "" {
+			t.Errorf("status %+v", s)
+		}
+		time.Sleep(32 * time.Minute)
 		if a := anchor(t, optimistic); !w.blocks.has(a.Hash) {
 			t.Errorf("anchor %+v", a)
 		}
@@ -127,6 +135,9 @@ func TestFinalityLag(t *testing.T) {
 		time.Sleep(9 * minute)
 		if a := anchor(t, finalized); a.Hash != w.chain.Finalized().Hash {
 			t.Errorf("anchor %+v, want %v", a.Beacon, w.chain.Finalized())
+		}
+		if s := finalized.Status(); s.FailingFor != 0 || s.Reason != "" {
+			t.Errorf("status %+v", s)
 		}
 	})
 }

@@ -274,6 +274,11 @@ func TestOldAfterSleep(t *testing.T) {
 		}
 		_, err := c.Anchor(t.Context())
 		refused(t, c, err)
+		// It was but the clock that was wrong.
+		s.set(nil)
+		slept.Store(0)
+		time.Sleep(2 * ageCheck)
+		w.fresh(c)
 	})
 }
 

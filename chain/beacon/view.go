@@ -16,7 +16,7 @@ type view struct {
 	trouble    error         // of the last round; nil: it went well
 	refused    error         // why no round would help; nil is nothing
 	troubled   time.Time     // when trouble began
-	news       time.Time     // when the head last advanced; zero is never
+	news       time.Time     // when the block of anchors last advanced; zero is never
 	settled    time.Time     // when the last round ended; zero is never
 	used       time.Time     // when Anchor was last called
 	finalityAt time.Time     // no question for finality before
