@@ -25,15 +25,15 @@ func TestForkOnAnotherChain(t *testing.T) {
 	second.Register(t, "alice.arb", bed.PublicResolverAddress)
 	second.SetDNS(t, "alice.arb", "alice.arb. 300 IN A 192.0.2.77")
 
-	proxy := bed.NewProxy(t, second.HTTP)
+	proxies := []*bed.Proxy{bed.NewProxy(t, second.HTTP), bed.NewProxy(t, second.HTTP)}
 	server := bed.Serve(t, fmt.Sprintf(`resolve: { forward: [] }
 chains:
   ethereum: { id: 1, trust: quorum, quorum: 2, max_head_age: 1h, rpc: [{ url: %q, operator: one }, { url: %q, operator: two }] }
-  arbitrum: { id: 42161, trust: single, max_head_age: 1h, rpc: [{ url: %q, operator: three }] }
+  arbitrum: { id: 42161, max_head_age: 1h, rpc: [{ url: %q, operator: three }, { url: %q, operator: four }] }
 names:
   - { zone: eth, system: ens, chain: ethereum, registry: %q, universal_resolver: %q }
   - { zone: arb, system: ens, chain: arbitrum, registry: %q, ttl: 60s }
-`, first.HTTP, first.WS, proxy.URL, bed.RegistryAddress.Hex(), bed.UniversalResolverAddress.Hex(), bed.RegistryAddress.Hex()))
+`, first.HTTP, first.WS, proxies[0].URL, proxies[1].URL, bed.RegistryAddress.Hex(), bed.UniversalResolverAddress.Hex(), bed.RegistryAddress.Hex()))
 
 	for _, r := range []row{
 		{"alice.eth", dns.TypeA, 0, []string{"192.0.2.10"}, ""},
@@ -45,10 +45,22 @@ names:
 		r.check(t, server.DNS)
 	}
 
-	proxy.Set(bed.Down)
+	// Of a chain that has no light client, backends that agree vouch for the block: what it holds is proven.
+	for name, want := range map[string]string{"alice.eth": "quorum", "alice.arb": "proven"} {
+		got, o := askFor(t, server.DNS, name, dns.TypeA, bits{ad: true})
+		if o == nil || o.Trust != want || got.AuthenticatedData != (want == "proven") {
+			t.Errorf("%s: AD is %v by %+v, want %s", name, got.AuthenticatedData, o, want)
+		} else if p := o.Proof; want == "proven" && (p == nil || p.Anchor != "quorum" || len(p.Vouchers) != 2 || len(p.Accounts) == 0) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+
+	for _, p := range proxies {
+		p.Set(bed.Down)
+	}
 	row{"alice.eth", dns.TypeTXT, 0, nil, "alice.eth."}.check(t, server.DNS)
 	if reply := bed.Ask(t, server.DNS, "unseen.arb", dns.TypeA); reply.Rcode != dns.RcodeServerFailure {
-		t.Errorf("a name on the chain whose backend is down: %v", reply)
+		t.Errorf("a name on the chain whose backends are down: %v", reply)
 	}
 }
 
