@@ -167,12 +167,12 @@ func decodeUpdate(n *Network, a *answerJSON, p part) (*Update, error) {
 	}
 	r.bytes("sync_committee_bits", d.Aggregate.Bits, u.bits)
 	r.bytes("sync_committee_signature", d.Aggregate.Signature, u.signature)
-	// Some servers leave out what they have not instead of writing zeros.
-	if p >= finality && (d.Finalized != nil || d.FinalizedBranch != nil) {
+	// Some servers leave out what they have not, or write null, instead of zeros.
+	if p >= finality && (d.Finalized != nil || given(d.FinalizedBranch)) {
 		u.finalized = r.header("finalized_header", d.Finalized, f)
 		u.finalityBranch = r.branch("finality_branch", d.FinalizedBranch, f.finality)
 	}
-	if p >= whole && (d.Next != nil || d.NextBranch != nil) {
+	if p >= whole && (d.Next != nil || given(d.NextBranch)) {
 		u.next = r.committee("next_sync_committee", d.Next, n.CommitteeSize)
 		u.nextBranch = r.branch("next_sync_committee_branch", d.NextBranch, f.committee)
 	}
@@ -184,6 +184,9 @@ func decodeUpdate(n *Network, a *answerJSON, p part) (*Update, error) {
 	}
 	return u, nil
 }
+
+// given says whether there is a value other than null.
+func given(raw json.RawMessage) bool { return raw != nil && string(raw) != "null" }
 
 func (r *reader) header(path string, j *headerJSON, f form) (h header) {
 	if j == nil {

@@ -75,6 +75,45 @@ func TestDecodeErrors(t *testing.T) {
 	}
 }
 
+// TestKeysTwice: JSON with a key twice, or in other letters, is read in one way, and that way is verified.
+func TestKeysTwice(t *testing.T) {
+	w := newWorld(small())
+	m := w.update(50)
+	m.next = nil
+	honest := string(encode(t, m.answer()))
+	o, forged := w.block(50).blockHash.Hex(), filler(9, 9).Hex()
+	at := func(key, value string) string { return `"` + key + `":"` + value + `"` }
+	tests := map[string]struct {
+		body string
+		want error
+	}{
+		"forged last":           {strings.Replace(honest, at("block_hash", o), at("block_hash", o)+","+at("block_hash", forged), 1), ErrProof},
+		"forged first":          {strings.Replace(honest, at("block_hash", o), at("block_hash", forged)+","+at("block_hash", o), 1), nil},
+		"forged in capitals":    {strings.Replace(honest, at("block_hash", o), at("block_hash", o)+","+at("Block_Hash", forged), 1), ErrProof},
+		"by a Kelvin sign":      {strings.Replace(honest, at("block_hash", o), at("block_hash", o)+","+at("bloc\u212a_hash", forged), 1), ErrProof},
+		"another signed header": {strings.Replace(honest, `"attested_header":{`, `"attested_header":`+string(encode(t, w.block(51).json("capella")))+`,"attested_header":{`, 1), nil},
+		"a header after it":     {strings.TrimSuffix(honest, "}") + `,"data":{"attested_header":` + string(encode(t, w.block(51).json("capella"))) + `}}`, ErrMalformed},
+		"more signers after it": {strings.TrimSuffix(honest, "}") + `,"DATA":{"sync_aggregate":{"sync_committee_bits":"0xffffff00"}}}`, ErrSignature},
+	}
+	for name, test := range tests {
+		s := w.store(t, 16)
+		if test.body == honest {
+			t.Fatalf("%s: nothing has changed", name)
+		}
+		u, err := DecodeFinalityUpdate(w.n, []byte(test.body))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := s.Apply(u, w.at(51)); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, expected %v", name, err, test.want)
+		}
+		if test.want == nil {
+			checkHead(t, name, s.Optimistic(), w.block(50))
+		}
+	}
+}
+
 func deep(depth int) any {
 	if depth == 0 {
 		return "at last"
@@ -112,13 +151,18 @@ func TestDecodeParts(t *testing.T) {
 	if slot, ok := m.optimistic(t).FinalizedSlot(); slot != 0 || ok {
 		t.Errorf("optimistic update: %d, %v", slot, ok)
 	}
-	m.change = func(data map[string]any) {
-		for _, name := range []string{"finalized_header", "finality_branch", "next_sync_committee", "next_sync_committee_branch"} {
-			delete(data, name)
+	for _, leaveOut := range []func(map[string]any, string){
+		func(data map[string]any, name string) { delete(data, name) },
+		func(data map[string]any, name string) { data[name] = nil },
+	} {
+		m.change = func(data map[string]any) {
+			for _, name := range []string{"finalized_header", "finality_branch", "next_sync_committee", "next_sync_committee_branch"} {
+				leaveOut(data, name)
+			}
 		}
-	}
-	if u := m.whole(t); u.next != nil || u.finalityBranch != nil {
-		t.Errorf("update without its parts: %+v", u)
+		if u := m.whole(t); u.next != nil || u.finalityBranch != nil {
+			t.Errorf("update without its parts: %+v", u)
+		}
 	}
 	m.change, m.next, m.finalized = nil, nil, nil
 	if u := m.whole(t); u.next != nil || u.nextBranch != nil || u.finalityBranch != nil {

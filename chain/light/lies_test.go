@@ -122,6 +122,10 @@ func lies() []lie {
 			m.version = "deneb"
 			m.change = set("1", "attested_header", "execution", "blob_gas_used")
 		}, ErrMalformed},
+		{"excess blob gas before deneb", 0, func(_ *world, m *made) {
+			m.version = "deneb"
+			m.change = set("1", "finalized_header", "execution", "excess_blob_gas")
+		}, ErrMalformed},
 		{"indices of electra before it", 158, func(_ *world, m *made) {
 			m.attested, m.version = electraState(m.attested), "electra"
 		}, ErrProof},
@@ -390,6 +394,11 @@ func TestNotMade(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := NewStore(w.n, common.Hash{1}, &Bootstrap{}); !errors.Is(err, ErrCheckpoint) {
+		t.Error(err)
+	}
+	short := w.update(50).whole(t)
+	short.next = short.next[pubkeySize:]
+	if _, err := s.Apply(short, w.at(51)); !errors.Is(err, ErrMalformed) {
 		t.Error(err)
 	}
 	large := *w.n
