@@ -291,13 +291,17 @@ func TestClock(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, consensus.Config{History: 1}, func(t *testing.T, w *world) {
 				_, endpoint := w.inside("alpha", nil)
+				var log logged
 				cfg := w.config(endpoint)
-				cfg.now = func() time.Time { return time.Now().Add(tt.by) }
+				cfg.now, cfg.Log = func() time.Time { return time.Now().Add(tt.by) }, log.logger()
 				c := w.client(cfg)
 				time.Sleep(minute)
 				_, err := c.Anchor(t.Context())
 				if !errors.Is(err, tt.class) || !strings.Contains(err.Error(), tt.text) {
 					t.Errorf("anchor: %v", err)
+				}
+				if before := tt.class == chain.ErrNotReady; before != strings.Contains(log.String(), "is behind: it is before slot") {
+					t.Errorf("log:\n%s", log.String())
 				}
 			})
 		})

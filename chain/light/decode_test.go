@@ -174,6 +174,7 @@ func TestDecodeParts(t *testing.T) {
 }
 
 func TestDecodeBounds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(small())
 	one := w.update(90).answer()
 	list := make([]any, 128)

@@ -181,6 +181,7 @@ func strangePoint() []byte {
 }
 
 func TestLies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(small())
 	for _, lie := range lies() {
 		t.Run(lie.name, func(t *testing.T) {

@@ -133,6 +133,7 @@ func mutateText(r *rand.Rand, s string, other any) any {
 
 // TestMutations changes honest updates in one to three places: what is accepted is true all the same.
 func TestMutations(t *testing.T) {
+	t.Parallel()
 	w := newWorld(small())
 	r := rand.New(rand.NewPCG(4, 8))
 	accepted, refused := 0, 0

@@ -91,6 +91,7 @@ func TestRealMainnet(t *testing.T) {
 
 // Whatever is altered in what mainnet signed, it is refused, and the store stays as it was.
 func TestRealMainnetLies(t *testing.T) {
+	t.Parallel()
 	n, store, _ := realMainnet(t)
 	honest := recorded(t, "mainnet", "finality_update.json")
 	begin := store.Optimistic()

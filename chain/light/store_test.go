@@ -71,6 +71,7 @@ func TestFollow(t *testing.T) {
 // TestRollOver follows every fork and every period up to the fork that is not known, with a restart at
 // each step.
 func TestRollOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(small())
 	s := w.store(t, 16)
 	for slot := uint64(33); slot < 480; slot += 5 {
