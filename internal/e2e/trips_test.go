@@ -49,9 +49,10 @@ func TestTrips(t *testing.T) {
 	if err := chain.Advance(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	const patient = "    timeout: 20s\n" // the node has all names asked for at once, maybe on a busy machine
 	proxy := bed.NewProxy(t, chain.HTTPURL())
 	proxy.SetDelay(40 * time.Millisecond)
-	s := bed.Serve(t, provenConfig(t, chain, chain.Beacon, worldOptions{rpc: []string{proxy.URL}, aliases: "eth.limo, eth.link"}))
+	s := bed.Serve(t, provenConfig(t, chain, chain.Beacon, worldOptions{rpc: []string{proxy.URL}, aliases: "eth.limo, eth.link", chainExt: patient}))
 	newBlock := func() {
 		t.Helper()
 		if _, err := chain.Mine(); err != nil {
@@ -100,7 +101,7 @@ func TestTrips(t *testing.T) {
 
 	cold := bed.NewProxy(t, chain.HTTPURL())
 	cold.SetDelay(40 * time.Millisecond)
-	other := bed.Serve(t, provenConfig(t, chain, chain.Beacon, worldOptions{rpc: []string{cold.URL}}))
+	other := bed.Serve(t, provenConfig(t, chain, chain.Beacon, worldOptions{rpc: []string{cold.URL}, chainExt: patient}))
 	askAll(t, other.DNS, names)
 	methods = cold.Methods()
 	t.Logf("%d names at once, all cold: %d requests %v", len(names), cold.Fetches(), methods)
