@@ -146,7 +146,7 @@ func (c *Client) publish(from string) (first bool) {
 	return first
 }
 
-// isNewer says whether head may take the place of a. Blocks before Capella prove no execution block.
+// isNewer says whether head may take the place of a. The first block of a chain may hold no execution block.
 func (c *Client) isNewer(head light.Head, a chain.Anchor) bool {
 	return head.BlockHash != (common.Hash{}) && (a.Beacon == nil || head.Slot > a.Beacon.Slot)
 }

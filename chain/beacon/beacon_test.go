@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dens/chain"
+	"dens/chain/light"
 	"dens/internal/demo/consensus"
 )
 
@@ -27,6 +28,9 @@ func TestAnchor(t *testing.T) {
 	}
 	if !c.Ready() {
 		t.Error("not ready")
+	}
+	if c.isNewer(light.Head{Slot: head.Slot + 1}, a) || !c.isNewer(light.Head{Slot: head.Slot + 1, BlockHash: head.Hash}, a) {
+		t.Error("a block without an execution block is an anchor")
 	}
 }
 

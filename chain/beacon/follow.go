@@ -30,6 +30,7 @@ type schedule struct {
 	slot        uint64    // that was due in the last poll
 	tries       int       // polls for it
 	committeeAt time.Time // no earlier try for the committee after the one in force
+	gap         error     // what to do about a committee that nobody hands over; nil: none is missing
 	saveFailed  bool      // and that was logged
 	saved       []byte    // what the state file holds
 }
@@ -130,16 +131,27 @@ func (c *Client) catchUp(s *schedule) {
 		start, count := c.missing()
 		now := c.cfg.now()
 		current := c.cfg.Network.Period(c.cfg.Network.Slot(now))
+		if count == 0 || start >= current {
+			s.gap = nil
+		}
 		if count == 0 || start >= current && now.Before(s.committeeAt) {
 			return
 		}
-		moved := func(error) bool {
+		lacking := 0
+		moved := func(err error) bool {
+			if isKind(err, absent) {
+				lacking++
+			}
 			next, left := c.missing()
 			return left == 0 || next > start
 		}
 		c.race(rank(c.peers, now), c.periods(start, count), moved)
 		if moved(nil) {
 			continue
+		}
+		if start < current && lacking > 0 {
+			s.gap = fmt.Errorf("no endpoint proves the committee after that of period %d; if the chain did not finalise within it, none ever will: %s",
+				start, newerCheckpoint)
 		}
 		// The committee after the present one can be proven only once this period has finalised a block,
 		// and is needed only when it ends: no hurry.
@@ -169,7 +181,11 @@ func (c *Client) poll(s *schedule) time.Duration {
 	good = good || c.headSlot() > before
 	c.askedFinality(now)
 	c.markPolled()
-	c.settle(c.trouble(good, due))
+	trouble := c.trouble(good, due)
+	if trouble != nil && s.gap != nil {
+		trouble = fmt.Errorf("%w (%w)", s.gap, trouble)
+	}
+	c.settle(trouble)
 	return c.untilNext(s, good, due)
 }
 

@@ -66,6 +66,28 @@ func TestManyPeriods(t *testing.T) {
 	})
 }
 
+// TestGap: a committee that nobody hands over, since the chain did not finalise in its time, is never jumped
+// over; what is left to do is said.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	inBubble(t, consensus.Config{History: 2}, func(t *testing.T, w *world) {
+		s, endpoint := w.inside("alpha", instead("updates", []byte("[]")))
+		c := w.client(w.config(endpoint))
+		time.Sleep(minute)
+		_, err := c.Anchor(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "did not finalise") || !strings.Contains(err.Error(), "configure it as the checkpoint") ||
+			!strings.Contains(err.Error(), "alpha.example: committee not known yet") {
+			t.Errorf("anchor: %v", err)
+		}
+		s.set(nil)
+		time.Sleep(minute)
+		w.fresh(c)
+		if s := c.Status(); s.Reason != "" {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
 // TestForkBoundary: rules and formats change while the client follows.
 func TestForkBoundary(t *testing.T) {
 	t.Parallel()
@@ -225,12 +247,17 @@ func TestAsleep(t *testing.T) {
 		cfg := w.config(endpoint)
 		c := w.client(cfg)
 		anchor(t, c)
+		time.Sleep(time.Until(w.network.SlotStart(w.network.Slot(time.Now()) + 1).Add(6 * time.Second))) // the next poll is far
+		woken := time.Now()
 		// As if there had been no time for a round.
 		c.mu.Lock()
 		c.view.settled = c.view.settled.Add(-time.Hour)
 		c.view.optimistic.Beacon.Slot -= 300
 		c.mu.Unlock()
 		w.fresh(c)
+		if took := time.Since(woken); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
 	})
 }
 

@@ -95,21 +95,14 @@ func (c *client) get(ctx context.Context, what, query string, limit int64) ([]by
 	if res.StatusCode != http.StatusOK {
 		return nil, c.statusFailure(res)
 	}
-	if res.ContentLength > limit {
-		return nil, tooLong(limit)
-	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
 		return nil, c.explain(err)
 	}
 	if int64(len(body)) > limit {
-		return nil, tooLong(limit)
+		return nil, &failure{broken, fmt.Sprintf("the answer is longer than %d bytes", limit)}
 	}
 	return body, nil
-}
-
-func tooLong(limit int64) error {
-	return &failure{broken, fmt.Sprintf("the answer is longer than %d bytes", limit)}
 }
 
 // statusFailure says what an answer that is no success means.
