@@ -315,11 +315,12 @@ func (c *Client) refuse(err error) {
 // logStart says what is believed from here on.
 func (c *Client) logStart(source string) {
 	c.core.Lock()
-	defer c.core.Unlock()
-	root, slot := c.store.Checkpoint()
+	root, first := c.store.Checkpoint()
+	slot := c.store.Finalized().Slot
+	c.core.Unlock()
 	c.cfg.Log.Info("light client begins", slog.String("network", c.cfg.Network.Name), slog.String("checkpoint", root.Hex()),
-		slog.Uint64("checkpoint_slot", slot), slog.Uint64("slot", c.store.Finalized().Slot),
-		slog.String("age", rounded(c.cfg.now().Sub(c.cfg.Network.SlotStart(c.store.Finalized().Slot)))),
+		slog.Uint64("checkpoint_slot", first), slog.Uint64("slot", slot),
+		slog.String("age", rounded(c.cfg.now().Sub(c.cfg.Network.SlotStart(slot)))),
 		slog.String("from", source), slog.String("anchor", c.anchorWord()))
 }
 

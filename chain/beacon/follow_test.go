@@ -85,6 +85,24 @@ func TestGap(t *testing.T) {
 		if s := c.Status(); s.Reason != "" {
 			t.Errorf("status %+v", s)
 		}
+		s.set(status(everything, 500, ""))
+		time.Sleep(minute)
+		if s := c.Status(); s.Reason == "" || strings.Contains(s.Reason, "finalise") {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// TestNextCommitteeWithheld: the committee after the present one is not yet needed; it is asked for now and then.
+func TestNextCommitteeWithheld(t *testing.T) {
+	t.Parallel()
+	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
+		s, endpoint := w.inside("alpha", instead("updates", []byte("[]")))
+		c := w.client(w.config(endpoint))
+		time.Sleep(30 * time.Minute)
+		if n := s.count("updates"); n < 3 || n > 8 || c.Status().Reason != "" || !c.Ready() {
+			t.Errorf("%d requests in 30 minutes, %+v", n, c.Status())
+		}
 	})
 }
 
@@ -160,6 +178,27 @@ func TestFinalityLag(t *testing.T) {
 		}
 		if s := finalized.Status(); s.FailingFor != 0 || s.Reason != "" {
 			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// TestNoFinalityServed: an endpoint that has no finality update, as it may be before the first one, has the
+// newest block all the same.
+func TestNoFinalityServed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {
+		s, endpoint := w.inside("alpha", status("finality_update", 404, ""))
+		c := w.client(w.config(endpoint))
+		anchor(t, c)
+		for range 4 * consensus.SlotsPerEpoch {
+			time.Sleep(12 * time.Second)
+			w.fresh(c)
+			if s := c.Status(); s.Reason != "" || !s.Endpoints[0].Usable || s.Endpoints[0].Errors != 0 {
+				t.Fatalf("status %+v", s)
+			}
+		}
+		if s.count("finality_update") == 0 {
+			t.Error("nobody asked for finality")
 		}
 	})
 }

@@ -291,7 +291,10 @@ func TestWaits(t *testing.T) {
 	}
 	close(gate)
 	all.Wait()
-	w.same(anchor(t, c))
+	a := anchor(t, c)
+	if w.same(a); a.Vouchers[0] != "alpha" {
+		t.Errorf("callers share %v", a.Vouchers)
+	}
 	c.Close()
 	if _, err := c.Anchor(t.Context()); !errors.Is(err, chain.ErrNotReady) || c.Ready() {
 		t.Errorf("after Close: %v", err)

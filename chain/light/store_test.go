@@ -197,6 +197,17 @@ func TestHandover(t *testing.T) {
 		t.Errorf("a committee was handed over by finality in another period: %v", err)
 	}
 
+	// Not even when a later block of this period is final already.
+	s = w.store(t, 64)
+	w.mustApply(t, s, w.update(70).whole(t)) // finalises block 48
+	if s.next != nil {
+		t.Error("a committee was handed over by finality in the period before")
+	}
+	w.mustApply(t, s, w.update(80).whole(t)) // finalises block 64
+	if s.next == nil {
+		t.Error("no committee was handed over by the first finality in its period")
+	}
+
 	// The last block of a period, signed by the first slot of the next one.
 	s = w.store(t, 16)
 	w.mustApply(t, s, w.update(50).whole(t))
