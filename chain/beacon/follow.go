@@ -150,7 +150,7 @@ func (c *Client) catchUp(s *schedule) {
 			continue
 		}
 		if start < current && lacking > 0 {
-			s.gap = fmt.Errorf("no endpoint proves the committee after that of period %d; if the chain did not finalise within it, none ever will: %s",
+			s.gap = fmt.Errorf("no endpoint proves the committee after that of period %d; if the local clock is right and the chain did not finalise within that period, none ever will: %s",
 				start, newerCheckpoint)
 		}
 		// The committee after the present one can be proven only once this period has finalised a block,
