@@ -288,7 +288,7 @@ func TestPanics(t *testing.T) {
 
 // TestClose ends what is under way, in whatever state it is, and leaves nothing behind.
 func TestClose(t *testing.T) {
-	burner := chain.Msg{To: deploy(t, "5b600056")}
+	loop := chain.Msg{To: deploy(t, burner)}
 	for _, method := range []string{"eth_createAccessList", "eth_getProof", ""} {
 		before := runtime.NumGoroutine()
 		p := newNodeProvider()
@@ -309,7 +309,7 @@ func TestClose(t *testing.T) {
 		for _, m := range texts(t)[:4] {
 			all = append(all, begin(t.Context(), v, m))
 		}
-		all = append(all, begin(t.Context(), v, burner, burner))
+		all = append(all, begin(t.Context(), v, loop, loop))
 		if method != "" {
 			<-held
 		}
@@ -321,7 +321,7 @@ func TestClose(t *testing.T) {
 				t.Errorf("%s: got %+v", method, o)
 			}
 		}
-		if _, err := v.Call(t.Context(), chain.Call{Msgs: []chain.Msg{burner}}); !errors.Is(err, chain.ErrUnavailable) {
+		if _, err := v.Call(t.Context(), chain.Call{Msgs: []chain.Msg{loop}}); !errors.Is(err, chain.ErrUnavailable) {
 			t.Errorf("after Close: %v", err)
 		}
 		eventually(t, "goroutines are left", func() bool { return runtime.NumGoroutine() <= before })

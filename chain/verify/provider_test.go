@@ -158,3 +158,5 @@ func made(t testing.TB, chainID uint64, header types.Header, codes map[common.Ad
 	v.blocks.Add(header.Hash(), b)
 	return v
 }
+
+func headerOf(number int64) types.Header { return types.Header{Number: big.NewInt(number)} }

@@ -258,8 +258,8 @@ func TestBlockHash(t *testing.T) {
 // TestGasIsTheSame: no message of a Call gets less gas than it would get alone, since it may tell.
 func TestGasIsTheSame(t *testing.T) {
 	codes := map[common.Address]string{
-		at(1): "5b6001600055600056", // until the gas is spent
-		at(2): word("5a"),           // GAS
+		at(1): burner,
+		at(2): word("5a"), // GAS
 	}
 	v := made(t, 1337, types.Header{}, codes, nil)
 	alone := call0(t, v, at(2))
