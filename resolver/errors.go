@@ -43,11 +43,22 @@ func Errorf(code uint16, err error, format string, args ...any) *Error {
 	return &Error{Rcode: dns.RcodeServerFailure, Code: code, Text: fmt.Sprintf(format, args...), Err: err}
 }
 
+// Error is Text and Err. What Text says of Err, or begins to say where it is cut, is not said twice.
 func (e *Error) Error() string {
-	if e.Err == nil || strings.Contains(e.Text, e.Err.Error()) {
+	if e.Err == nil {
 		return e.Text
 	}
-	return e.Text + ": " + e.Err.Error()
+	cause := e.Err.Error()
+	if strings.Contains(e.Text, cause) {
+		return e.Text
+	}
+	const least = 16 // octets: less may be alike by chance
+	for at := 0; at+least <= len(e.Text); at++ {
+		if strings.HasPrefix(cause, e.Text[at:]) {
+			return e.Text[:at] + cause
+		}
+	}
+	return e.Text + ": " + cause
 }
 
 func (e *Error) Unwrap() error { return e.Err }
