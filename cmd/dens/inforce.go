@@ -158,7 +158,8 @@ func (c *chainStack) part() web.Part {
 func lightPart(p *web.Part, ready bool, status beacon.Status) {
 	if !ready {
 		p.Ready = false
-		p.Reason = "light client: " + or(status.Reason, "no block is proven yet")
+		reason := strings.Replace(status.Reason, "light client: ", "", 1) // errors of the chain name it after their class
+		p.Reason = "light client: " + or(reason, "no block is proven yet")
 		return
 	}
 	if p.Ready && status.FailingFor > 0 {

@@ -21,13 +21,14 @@ func TestLightPart(t *testing.T) {
 		status   beacon.Status
 		want     web.Part
 	}{
-		"well":             {true, true, beacon.Status{ExpiresIn: time.Minute}, web.Part{Ready: true}},
-		"failing":          {true, true, beacon.Status{FailingFor: 90 * time.Second, ExpiresIn: 210*time.Second + 1, Reason: "a: refused"}, web.Part{Ready: true, Degraded: true, Reason: "no beacon API has brought anything new for 1m30s; what is proven is too old in 3m30s: a: refused"}},
-		"aged out":         {true, false, beacon.Status{FailingFor: 6 * time.Minute, Reason: "newest block is too old"}, web.Part{Reason: "light client: newest block is too old"}},
-		"never synced":     {true, false, beacon.Status{}, web.Part{Reason: "light client: no block is proven yet"}},
-		"no backend":       {false, true, beacon.Status{FailingFor: time.Minute, ExpiresIn: time.Minute}, web.Part{Reason: "backends"}},
-		"nothing answers":  {false, false, beacon.Status{Reason: "x"}, web.Part{Reason: "light client: x"}},
-		"failing, unnamed": {true, true, beacon.Status{FailingFor: time.Second}, web.Part{Ready: true, Degraded: true, Reason: "no beacon API has brought anything new for 1s; what is proven is too old in 0s: no reason is known"}},
+		"well":              {true, true, beacon.Status{ExpiresIn: time.Minute}, web.Part{Ready: true}},
+		"failing":           {true, true, beacon.Status{FailingFor: 90 * time.Second, ExpiresIn: 210*time.Second + 1, Reason: "a: refused"}, web.Part{Ready: true, Degraded: true, Reason: "no beacon API has brought anything new for 1m30s; what is proven is too old in 3m30s: a: refused"}},
+		"aged out":          {true, false, beacon.Status{FailingFor: 6 * time.Minute, Reason: "newest block is too old"}, web.Part{Reason: "light client: newest block is too old"}},
+		"aged out, as told": {true, false, beacon.Status{Reason: "newest block is too old: light client: slot 7"}, web.Part{Reason: "light client: newest block is too old: slot 7"}},
+		"never synced":      {true, false, beacon.Status{}, web.Part{Reason: "light client: no block is proven yet"}},
+		"no backend":        {false, true, beacon.Status{FailingFor: time.Minute, ExpiresIn: time.Minute}, web.Part{Reason: "backends"}},
+		"nothing answers":   {false, false, beacon.Status{Reason: "x"}, web.Part{Reason: "light client: x"}},
+		"failing, unnamed":  {true, true, beacon.Status{FailingFor: time.Second}, web.Part{Ready: true, Degraded: true, Reason: "no beacon API has brought anything new for 1s; what is proven is too old in 0s: no reason is known"}},
 	} {
 		p := web.Part{Ready: tt.backends}
 		if !tt.backends {

@@ -100,8 +100,12 @@ func (a finding) judgement() string {
 // provenJudgement says what the evidence of an answer from the chain comes to.
 func (a finding) provenJudgement() string {
 	verdict := "The answer is proven"
-	if a.Authenticated {
+	beyond := !a.Authenticated && len(a.Origin.Gateways) == 0
+	switch {
+	case a.Authenticated:
 		verdict += " (AD)"
+	case beyond:
+		verdict = "What the chain says is proven"
 	}
 	verdict += ": it was computed here, over state that is proven down from the block's hash. "
 	switch p := a.Origin.Proof; {
@@ -115,6 +119,9 @@ func (a finding) provenJudgement() string {
 	}
 	if len(a.Origin.Gateways) > 0 {
 		verdict += " Its off-chain data is as good as the check in the contract."
+	}
+	if beyond {
+		verdict += " The answer holds more than that, such as a zone's alias, the address of a web gateway or what a name elsewhere has: so it has no AD."
 	}
 	return strings.TrimSpace(verdict)
 }
