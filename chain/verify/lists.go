@@ -47,8 +47,11 @@ func (r *run) askLists(ctx context.Context, msgs []message) (said answer) {
 	if end, ok := ctx.Deadline(); ok {
 		patience = min(patience, time.Until(end)/3)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	// The patience is ours, not a time limit of the backend's: a deadline would count as its failure, and a few
+	// names at once would put one out of use that is merely slow at guessing.
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer time.AfterFunc(patience, cancel).Stop()
 	requests := make([]chain.Request, len(msgs))
 	at := blockHash{Hash: r.block.hash}
 	for i, m := range msgs {
