@@ -28,6 +28,8 @@ func describeTrust(o *resolver.Origin) string {
 func describeProofAnchor(p *resolver.Proof) string {
 	who := strings.Join(p.Vouchers, ", ")
 	switch {
+	case p.Beacon != nil && p.Beacon.Signers == 0:
+		return "beacon anchor: the checkpoint's own block, which is believed"
 	case p.Beacon != nil && p.Beacon.Finalized:
 		return fmt.Sprintf("beacon anchor (finalized): %d of %d validators of the sync committee signed", p.Beacon.Signers, p.Beacon.Committee)
 	case p.Beacon != nil:
@@ -68,7 +70,7 @@ func evidenceRows(o *resolver.Origin, checkpointAge time.Duration, row func(key,
 	row("trust", describeTrust(o))
 	if p.Beacon != nil {
 		beaconRows(p.Beacon, checkpointAge, row)
-		row("brought by", strings.Join(p.Vouchers, ", "))
+		row("brought by", or(strings.Join(p.Vouchers, ", "), "the state file"))
 	} else {
 		row("vouched for", "by "+strings.Join(p.Vouchers, ", "))
 	}
@@ -96,7 +98,11 @@ func beaconRows(b *resolver.BeaconProof, checkpointAge time.Duration, row func(k
 	}
 	row("checkpoint", fmt.Sprintf("%s at slot %d%s: this is believed", b.Checkpoint, b.CheckpointSlot, age))
 	row("network", b.Network+", by the rules of "+b.Fork)
-	row("committee", fmt.Sprintf("of period %d: %d of %d members signed, in slot %d", b.Period, b.Signers, b.Committee, b.SignatureSlot))
+	if b.Signers > 0 {
+		row("committee", fmt.Sprintf("of period %d: %d of %d members signed, in slot %d", b.Period, b.Signers, b.Committee, b.SignatureSlot))
+	} else {
+		final = "the checkpoint itself"
+	}
 	row("beacon block", fmt.Sprintf("%s at slot %d, %s", b.Root, b.Slot, final))
 }
 

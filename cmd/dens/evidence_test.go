@@ -40,6 +40,10 @@ func TestPrintEvidence(t *testing.T) {
 		"proven_finalized.txt": {Authenticated: true, zone: "onchain", rcode: dns.RcodeNameError, Origin: provenOrigin(func(o *resolver.Origin) {
 			o.Proof.Beacon.Finalized, o.Proof.LeftOut, o.Proof.Trips, o.Proof.Bytes = true, 7, 1, 1
 		})},
+		"proven_checkpoint.txt": {Authenticated: true, zone: "onchain", Origin: provenOrigin(func(o *resolver.Origin) {
+			b := o.Proof.Beacon
+			b.Root, b.Slot, b.SignatureSlot, b.Signers, b.Finalized = b.Checkpoint, b.CheckpointSlot, 0, 0, true
+		})},
 		"proven_quorum.txt": {Authenticated: true, zone: "onchain", Origin: provenOrigin(func(o *resolver.Origin) {
 			o.Proof.Anchor, o.Proof.Beacon, o.Proof.Vouchers = "quorum", nil, []string{"a.example", "b.example"}
 		})},

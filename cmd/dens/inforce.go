@@ -120,7 +120,11 @@ func (s *stack) checkpoints() map[string]string {
 func attributes(a chain.Anchor, network *light.Network, now time.Time) []any {
 	attrs := []any{"anchor", a.Source.String(), "block", a.Number, "hash", a.Hash.Hex()}
 	if b := a.Beacon; b != nil && network != nil {
-		attrs = append(attrs, "slot", b.Slot, "finalized", b.Finalized, "signers", fmt.Sprintf("%d of %d", b.Signers, b.Committee),
+		by := fmt.Sprintf("%d of %d", b.Signers, b.Committee)
+		if b.Signers == 0 {
+			by = "none, it is the checkpoint"
+		}
+		attrs = append(attrs, "slot", b.Slot, "finalized", b.Finalized, "signers", by,
 			"checkpoint_slot", b.CheckpointSlot, "checkpoint_age", days(slotAge(network, b.CheckpointSlot, now)))
 	}
 	return attrs

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"dens/chain"
 	"dens/chain/beacon"
+	"dens/chain/light"
 	"dens/web"
 )
 
@@ -116,5 +118,16 @@ func TestChainStates(t *testing.T) {
 	parts := s.parts()
 	if len(parts) == 0 || parts[0] != (web.Part{Name: "chain demo", Ready: true}) {
 		t.Errorf("parts %+v", parts)
+	}
+}
+
+// TestAttributes: the log says how many signed a block, and that nobody did where it is the checkpoint itself.
+func TestAttributes(t *testing.T) {
+	network, _ := light.Named("mainnet")
+	for signers, want := range map[int]string{489: "489 of 512", 0: "none, it is the checkpoint"} {
+		a := chain.Anchor{Source: chain.AnchorBeacon, Beacon: &chain.BeaconEvidence{Signers: signers, Committee: 512}}
+		if got := attributes(a, network, time.Now()); !slices.Contains(got, any(want)) {
+			t.Errorf("%d signers: got %v, want %q in it", signers, got, want)
+		}
 	}
 }

@@ -110,6 +110,8 @@ func (a finding) provenJudgement() string {
 	verdict += ": it was computed here, over state that is proven down from the block's hash. "
 	switch p := a.Origin.Proof; {
 	case p == nil:
+	case p.Beacon != nil && p.Beacon.Signers == 0:
+		verdict += "The hash is that of the checkpoint, which is believed."
 	case p.Beacon != nil:
 		verdict += "The chain's consensus has signed that, from the checkpoint on."
 	case p.Anchor == "trusted":
