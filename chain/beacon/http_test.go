@@ -67,6 +67,7 @@ func TestSecrets(t *testing.T) {
 	mu.Lock()
 	repeats = false
 	mu.Unlock()
+	eventually(t, "an anchor", c.Ready)
 	w.same(anchor(t, c))
 	mu.Lock()
 	defer mu.Unlock()
