@@ -95,6 +95,20 @@ func (p *nodeProvider) count(method string) int {
 	return p.asked[method]
 }
 
+// inTurn asks the first Provider, and those after it when it fails.
+type inTurn []Provider
+
+func (all inTurn) Fetch(ctx context.Context, requests []chain.Request, accept func(chain.Reply) error) (err error) {
+	for _, p := range all {
+		if err = p.Fetch(ctx, requests, accept); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (all inTurn) Blame(backend string, err error) { all[0].Blame(backend, err) }
+
 // asks says whether one of the requests is of that method.
 func asks(requests []chain.Request, method string) bool {
 	for _, q := range requests {

@@ -157,7 +157,7 @@ func newPool(t testing.TB, backends ...*backend) *pool.Pool {
 	conf := pool.Config{Timeout: 5 * time.Second}
 	for i, b := range backends {
 		conf.Endpoints = append(conf.Endpoints, pool.EndpointConfig{
-			Name: string(rune('a' + i)), Operator: string(rune('a' + i)), URL: b.URL, ChainID: theChain.ChainID(), Timeout: 3 * time.Second,
+			Name: string(rune('a' + i)), Operator: string(rune('a' + i)), URL: b.URL, ChainID: theChain.ChainID(), Timeout: 3 * time.Second, MaxBody: 2 << 20,
 		})
 	}
 	p, err := pool.New(conf)
