@@ -90,6 +90,7 @@ func New(inner chain.Caller, cfg Config) *Caller {
 			TLSClientConfig:        cfg.TLS.Clone(), // the transport changes it
 			TLSHandshakeTimeout:    cfg.Timeout,
 			ForceAttemptHTTP2:      true,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout / 2},
 			DisableCompression:     true,
 			MaxIdleConns:           64,
 			MaxIdleConnsPerHost:    4,

@@ -55,9 +55,11 @@ const (
 // newHTTPClient returns a client that follows no redirect and uses no proxy.
 func newHTTPClient(cfg EndpointConfig) (*http.Client, *http.Transport) {
 	base := &http.Transport{
-		DialContext:            cfg.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
+		DialContext:       cfg.dial,
+		TLSClientConfig:   &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+		// A connection that was lost without a word, as after a sleep, would be used until TCP gives it up.
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: cfg.Timeout, PingTimeout: cfg.Timeout / 2},
 		TLSHandshakeTimeout:    cfg.Timeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxConnsPerHost:        maxInFlight,
