@@ -42,7 +42,7 @@ func TestChainProblems(t *testing.T) {
 		"checkpoint's path by variable":   {"id: 1; checkpoint: '${KEY}'", []string{`chains.a.checkpoint: found "${KEY}", expected the root`}},
 		"network by variable":             {"id: 1; network: '${KEY}.yaml'", []string{`chains.a.network: found "${KEY}.yaml", expected gnosis or`}},
 		"state by variable":               {"id: 1; state: '${KEY}'", []string{`chains.a.state: found "${KEY}", expected the path of a file without a variable`}},
-		"finality that is too young":      {"id: 1; anchor: finalized; max_head_age: 5m; checkpoint: '" + someRoot + "'", []string{`dens.yaml:7: chains.a.max_head_age: found 5m, expected at least 15m with anchor: finalized: a block is final 13 to 19 minutes after it was made`}},
+		"finality that is too young":      {"id: 1; anchor: finalized; max_head_age: 5m; checkpoint: '" + someRoot + "'", []string{`dens.yaml:7: chains.a.max_head_age: found 5m, expected at least 20m with anchor: finalized: a block is final 13 to 19 minutes after it was made`}},
 		"trusted, of two operators":       {"id: 1; anchor: trusted", []string{`dens.yaml:4: chains.a.rpc: found backends of 2 operators with anchor: trusted, expected those of one, since each of them is believed`}},
 		"quorum of one, trust quorum":     {"id: 1; trust: quorum; quorum: 1", []string{`chains.a.quorum: found 1, expected at least 2 (or trust: proven with anchor: trusted for a node of your own, or trust: single)`}},
 		"quorum over the operators":       {"id: 1; anchor: quorum; quorum: 3", []string{`chains.a.quorum: found 3, expected at most 2 (the number of operators)`}},

@@ -76,7 +76,7 @@ func chainMakesSense(t *testing.T, name string, c *Chain) {
 	case c.Anchor == AnchorTrusted && len(c.Operators()) != 1:
 	case light && !c.LightClient():
 	case c.LightClient() && (len(c.Beacon) == 0 || c.Network == ""):
-	case c.Anchor == AnchorFinalized && c.MaxHeadAge != 0 && c.MaxHeadAge < minFinalizedHeadAge:
+	case c.Anchor == AnchorFinalized && c.slowFinality() && c.MaxHeadAge != 0 && c.MaxHeadAge < minFinalizedHeadAge:
 	default:
 		return
 	}
