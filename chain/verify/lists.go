@@ -99,7 +99,7 @@ func readLists(msgs []message, reply chain.Reply) ([]list, error) {
 	var refusal error
 	for i, m := range msgs {
 		if err := reply.Errs[i]; err != nil {
-			if !strings.Contains(err.Error(), "revert") { // some nodes have no list for what reverts
+			if !strings.Contains(strings.ToLower(err.Error()), "revert") { // some nodes have no list for what reverts
 				refusal = err
 			}
 			continue

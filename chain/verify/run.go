@@ -60,7 +60,7 @@ func (r *run) guess(ctx context.Context, msgs []message) error {
 			unknown = append(unknown, m)
 		}
 	}
-	if err := r.fetch(ctx, remembered, unknown); err != nil {
+	if err := r.forgive(ctx, r.fetch(ctx, remembered, unknown)); err != nil {
 		return err
 	}
 	env := r.block.environment()
@@ -95,7 +95,19 @@ func (r *run) fetch(ctx context.Context, w *wants, unknown []message) error {
 		return err
 	}
 	second, err := r.block.ensure(ctx, r.named(unknown, said.lists))
-	return r.count(second, err)
+	return r.forgive(ctx, r.count(second, err))
+}
+
+// forgive makes nothing of an error that came of guesses: a list may name what no backend cares to serve.
+// What is needed is fetched again when it is read, and fails then if it must.
+func (r *run) forgive(ctx context.Context, err error) error {
+	if much := (*tooMuch)(nil); err == nil || errors.As(err, &much) || ctx.Err() != nil {
+		return err
+	}
+	if r.block.environment() == nil { // it went with the guesses
+		return r.count(r.block.ensure(ctx, newWants()))
+	}
+	return nil
 }
 
 // named is what messages read according to their lists. Those leave out the contract itself, and
