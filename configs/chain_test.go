@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -137,14 +138,14 @@ func TestCheckpointFile(t *testing.T) {
 	}{
 		"alone":            {someRoot, ""},
 		"with comments":    {"# of slot 5\r\n\r\n  " + someRoot + "\t# from a friend\r\n\n", ""},
-		"empty":            {"", `:1: chains.a.checkpoint: found no root, expected the root of a beacon block: 0x and 64 hex digits`},
-		"comments alone":   {"# a\n# b\n", `:2: chains.a.checkpoint: found no root`},
-		"mistyped":         {"#\n" + someRoot[1:], `:2: chains.a.checkpoint: found "` + someRoot[1:] + `", expected the root`},
-		"a digit too many": {someRoot + "0", `:1: chains.a.checkpoint: found "`},
-		"two":              {someRoot + "\n\n" + someRoot, `:3: chains.a.checkpoint: found "` + someRoot + `" after the root on line 1, expected one root and nothing else`},
-		"zero":             {"0x" + strings.Repeat("00", 32), `:1: chains.a.checkpoint: found "0x00`},
-		"too large":        {strings.Repeat("#\n", 40<<10), `:1: chains.a.checkpoint: found more than 65536 bytes`},
-		"bytes":            {"\x00\xff\x1b[2J", `:1: chains.a.checkpoint: found "\x00\xff\x1b[2J"`},
+		"empty":            {"", `:1: found no root, expected the root of a beacon block: 0x and 64 hex digits`},
+		"comments alone":   {"# a\n# b\n", `:2: found no root`},
+		"mistyped":         {"#\n" + someRoot[1:], `:2: found "` + someRoot[1:] + `", expected the root`},
+		"a digit too many": {someRoot + "0", `:1: found "`},
+		"two":              {someRoot + "\n\n" + someRoot, `:3: found "` + someRoot + `" after the root on line 1, expected one root and nothing else`},
+		"zero":             {"0x" + strings.Repeat("00", 32), `:1: found "0x00`},
+		"too large":        {strings.Repeat("#\n", 40<<10), `:1: found more than 65536 bytes`},
+		"bytes":            {"\x00\xff\x1b[2J", `:1: found "\x00\xff\x1b[2J"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "checkpoint")
@@ -205,5 +206,29 @@ func TestBeaconHidesKeys(t *testing.T) {
 	showsNothing(t, cfg, "pw@")
 	if !reflect.DeepEqual(cfg.Chains["ethereum"].Operators(), []string{"a", "b"}) {
 		t.Errorf("operators: %v", cfg.Chains["ethereum"].Operators())
+	}
+}
+
+// TestLocate says where the file has the key of what is wrong with a file that it names.
+func TestLocate(t *testing.T) {
+	cfg, err := Parse("dens.yaml", []byte("log: {}\nresolve:\n  root_hints: /none\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := &KeyError{"resolve.root_hints", os.ErrNotExist}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("start: %w", broken), "dens.yaml:3: start: resolve.root_hints: file does not exist"},
+		{&KeyError{"resolve.trust_anchor", os.ErrNotExist}, "resolve.trust_anchor: file does not exist"},
+		{os.ErrNotExist, "file does not exist"},
+	} {
+		if got := cfg.Locate(tt.err); got.Error() != tt.want || !errors.Is(got, os.ErrNotExist) {
+			t.Errorf("got %v, want %s", got, tt.want)
+		}
+	}
+	if got := cfg.Locate(nil); got != nil {
+		t.Errorf("got %v", got)
 	}
 }

@@ -36,29 +36,29 @@ func (c Checkpoint) MarshalText() ([]byte, error) { return []byte(c.String()), n
 
 // Read returns the root, from the file where there is one; key is what errors call the value, such as
 // "chains.ethereum.checkpoint". The file holds the root on a line of its own; what follows a # and empty
-// lines do not count. The error is a *Problem where the file's text is wrong.
+// lines do not count. The error is a *KeyError, of a *Problem where the file's text is wrong.
 func (c Checkpoint) Read(key string) ([32]byte, error) {
 	if c.File == "" {
 		return c.Root, nil
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
-		return [32]byte{}, fmt.Errorf("%s: %w; expected a file with %s", key, err, rootForm)
+		return [32]byte{}, &KeyError{key, fmt.Errorf("%w; expected a file with %s", err, rootForm)}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxCheckpoint+1))
 	if err != nil {
-		return [32]byte{}, fmt.Errorf("%s: %w", key, err)
+		return [32]byte{}, &KeyError{key, err}
 	}
 	root, problem := parseCheckpointFile(string(data))
 	if problem != nil {
-		problem.File, problem.Key = c.File, key
-		return [32]byte{}, problem
+		problem.File = c.File
+		return [32]byte{}, &KeyError{key, problem}
 	}
 	return root, nil
 }
 
-// parseCheckpointFile reads the text of a checkpoint's file. The problem lacks File and Key.
+// parseCheckpointFile reads the text of a checkpoint's file. The problem lacks File.
 func parseCheckpointFile(text string) (root [32]byte, problem *Problem) {
 	if len(text) > maxCheckpoint {
 		return root, &Problem{Line: 1, Found: fmt.Sprintf("more than %d bytes", maxCheckpoint), Expected: rootForm}

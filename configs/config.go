@@ -23,6 +23,9 @@ type Config struct {
 	Resolve Resolve          `json:"resolve"`
 	Chaos   Chaos            `json:"chaos"`
 	Log     Log              `json:"log"`
+
+	file  string         // that it was read from
+	lines map[string]int // where it has which key
 }
 
 // Listen says where dens answers, and the bounds of its listeners.

@@ -30,6 +30,28 @@ func (p *Problem) Error() string {
 	return where + "found " + p.Found + ", expected " + p.Expected
 }
 
+// KeyError is something wrong with what the value of a key names, such as a file that cannot be read.
+type KeyError struct {
+	Key string // such as "resolve.root_hints"
+	Err error
+}
+
+// Error returns the key and what is wrong.
+func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *KeyError) Unwrap() error { return e.Err }
+
+// Locate says of an error that wraps a *KeyError where the configuration has the key; of others, and of
+// defaults, it says nothing.
+func (c *Config) Locate(err error) error {
+	var key *KeyError
+	if !errors.As(err, &key) || c.lines[key.Key] == 0 {
+		return err
+	}
+	return fmt.Errorf("%s:%d: %w", c.file, c.lines[key.Key], err)
+}
+
 // joinProblems returns all problems as one error, in the order of their lines; nil when there is none.
 func joinProblems(problems []*Problem) error {
 	if len(problems) == 0 {

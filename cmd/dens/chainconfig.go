@@ -134,18 +134,19 @@ const maxNetworkFile = 1 << 20
 
 // readNetwork returns the consensus network of a chain.
 func readNetwork(name string, conf configs.Chain) (*light.Network, error) {
+	key := "chains." + name + ".network"
 	path, isFile := conf.NetworkFile()
 	if !isFile {
 		n, ok := light.Named(conf.Network)
 		if !ok {
-			return nil, fmt.Errorf("chains.%s.network: there is no network %q", name, conf.Network)
+			return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("there is no network %q", conf.Network)}
 		}
 		return n, nil
 	}
 	const expected = "expected a consensus layer's config.yaml with GENESIS_TIME and GENESIS_VALIDATORS_ROOT"
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("chains.%s.network: %w; %s", name, err, expected)
+		return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("%w; %s", err, expected)}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxNetworkFile+1))
@@ -153,12 +154,12 @@ func readNetwork(name string, conf configs.Chain) (*light.Network, error) {
 		err = fmt.Errorf("%s: more than %d bytes", path, maxNetworkFile)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("chains.%s.network: %w; %s", name, err, expected)
+		return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("%w; %s", err, expected)}
 	}
 	// The network is shown by the chain's name: where its description lies is nobody's business.
 	n, err := light.ParseNetwork(name, data)
 	if err != nil {
-		return nil, fmt.Errorf("chains.%s.network: %s: %w; %s", name, path, err, expected)
+		return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("%s: %w; %s", path, err, expected)}
 	}
 	return n, nil
 }

@@ -149,7 +149,7 @@ func TestChainFiles(t *testing.T) {
 	good := file("checkpoint", "# a\n"+someRoot+"\n")
 	for name, tt := range map[string]struct{ checkpoint, network, want string }{
 		"no checkpoint file": {filepath.Join(dir, "none"), "mainnet", "chains.a.checkpoint: open " + filepath.Join(dir, "none")},
-		"a bad checkpoint":   {file("bad", "\n\n0x12\n"), "mainnet", filepath.Join(dir, "bad") + `:3: chains.a.checkpoint: found "0x12", expected the root`},
+		"a bad checkpoint":   {file("bad", "\n\n0x12\n"), "mainnet", "chains.a.checkpoint: " + filepath.Join(dir, "bad") + `:3: found "0x12", expected the root`},
 		"no network file":    {good, filepath.Join(dir, "none.yaml"), "chains.a.network: open " + filepath.Join(dir, "none.yaml")},
 		"a bad network":      {good, file("bad.yaml", "GENESIS_TIME: soon\n"), "chains.a.network: " + filepath.Join(dir, "bad.yaml") + ": "},
 		"a huge network":     {good, file("huge.yaml", strings.Repeat("#\n", 1<<20)), "chains.a.network: " + filepath.Join(dir, "huge.yaml") + ": more than 1048576 bytes"},

@@ -178,7 +178,7 @@ func TestReloadKeepsWhatIsProven(t *testing.T) {
 		t.Errorf("the stack that runs has lost its chain: %d, %d users", third.users, third.light.users)
 	}
 	write("nothing")
-	if err := d.reload(t.Context(), w.config(t, keys)); err == nil || !strings.Contains(err.Error(), file+`:1: chains.demo.checkpoint: found "nothing", expected the root`) {
+	if err := d.reload(t.Context(), w.config(t, keys)); err == nil || !strings.Contains(err.Error(), `chains.demo.checkpoint: `+file+`:1: found "nothing", expected the root`) {
 		t.Errorf("a broken file: %v", err)
 	}
 	checkModes(t, state)

@@ -261,14 +261,17 @@ func readHints(path string) (*recursive.Hints, error) {
 		return nil, nil
 	}
 	f, err := os.Open(path)
-	const expected = "expected a zone file with the NS records of the root, and A or AAAA records of their hosts"
+	const (
+		key      = "resolve.root_hints"
+		expected = "expected a zone file with the NS records of the root, and A or AAAA records of their hosts"
+	)
 	if err != nil {
-		return nil, fmt.Errorf("resolve.root_hints: %w; %s; without a file the built-in root servers are used", err, expected)
+		return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("%w; %s; without a file the built-in root servers are used", err, expected)}
 	}
 	defer f.Close()
 	hints, err := recursive.ParseHints(f)
 	if err != nil {
-		return nil, fmt.Errorf("resolve.root_hints: %s: %w; %s", path, err, expected)
+		return nil, &configs.KeyError{Key: key, Err: fmt.Errorf("%s: %w; %s", path, err, expected)}
 	}
 	return hints, nil
 }

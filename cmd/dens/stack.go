@@ -52,13 +52,13 @@ type forwardGroup struct {
 // newStack builds the stack of a configuration and starts to follow its backends. It waits for nobody.
 // What old has learned stays, where the configuration allows; nil is none. An onlooker's stack is for a
 // few questions, beside a server that may be running.
-func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) (*stack, error) {
+func newStack(cfg *configs.Config, old *stack, onlooker bool, log *slog.Logger) (_ *stack, err error) {
+	defer func() { err = cfg.Locate(err) }()
 	s := &stack{log: log}
 	var learned *engine
 	if old != nil {
 		learned = old.engine
 	}
-	var err error
 	if s.engine, err = newEngine(cfg, learned, onlooker, log); err != nil {
 		return nil, err
 	}
