@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -60,7 +59,7 @@ type Config struct {
 	MaxAnchorAge time.Duration
 	// CodeDir is a directory that contracts' code is kept in, by its hash; "" is memory only.
 	CodeDir string
-	Timeout time.Duration    // of a Call whose context has no deadline; 5s
+	Timeout time.Duration    // of a Call, whatever its context allows; 5s
 	Now     func() time.Time // time.Now
 	Log     *slog.Logger     // discards
 }
@@ -156,11 +155,7 @@ func (v *Verifier) Call(ctx context.Context, call chain.Call) (chain.Result, err
 		return chain.Result{}, fmt.Errorf("%w: closed", chain.ErrUnavailable)
 	}
 	defer v.under.Done()
-	timeout := time.Duration(math.MaxInt64)
-	if _, ok := ctx.Deadline(); !ok {
-		timeout = v.cfg.Timeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.Timeout)
 	defer cancel()
 	defer context.AfterFunc(v.ctx, cancel)()
 	v.calls.Add(1)

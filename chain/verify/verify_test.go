@@ -200,3 +200,22 @@ func TestStatus(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+// waitingAnchor has nobody vouch for a block: it says so when the time is up.
+type waitingAnchor struct{}
+
+func (waitingAnchor) Anchor(ctx context.Context) (chain.Anchor, error) {
+	<-ctx.Done()
+	return chain.Anchor{}, chain.ErrNotReady
+}
+
+// TestTimeout bounds a Call below what its context allows: the bound is the configuration's.
+func TestTimeout(t *testing.T) {
+	v := newVerifierWith(t, Config{Provider: newPool(t, newBackend(t, nil)), Anchors: waitingAnchor{}, Timeout: 50 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := v.Call(ctx, chain.Call{Msgs: []chain.Msg{{To: theChain.Registry}}})
+	if !errors.Is(err, chain.ErrNotReady) || ctx.Err() != nil {
+		t.Errorf("got %v, %v", err, ctx.Err())
+	}
+}
