@@ -2,19 +2,15 @@ package pool
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"dens/chain"
+	"dens/chain/internal/reason"
 )
 
 // failure is an error of this package's own words about a foreign error: the text is safe to show, the
@@ -44,10 +40,10 @@ func (a address) explain(err error) error {
 	}
 	for _, kind := range []error{chain.ErrWrongChain, chain.ErrUnknownBlock, chain.ErrLimit, chain.ErrMalformed, errRateLimited} {
 		if errors.Is(err, kind) {
-			return &failure{kind: kind, text: a.clean(a.plain(err))}
+			return &failure{kind: kind, text: a.clean(plain(err))}
 		}
 	}
-	return &failure{kind: kindOf(err), text: a.clean(a.plain(err))}
+	return &failure{kind: kindOf(err), text: a.clean(plain(err))}
 }
 
 // kindOf sorts transport errors.
@@ -60,42 +56,12 @@ func kindOf(err error) error {
 }
 
 // plain says in few words what went wrong, without addresses.
-func (a address) plain(err error) string {
-	var wrapped *url.Error
-	for errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	var (
-		host    x509.HostnameError
-		unknown x509.UnknownAuthorityError
-		invalid x509.CertificateInvalidError
-		alert   tls.AlertError
-		dns     *net.DNSError
-		errno   syscall.Errno
-		timeout net.Error
-	)
-	switch {
-	case errors.As(err, &host):
-		return "certificate is for another name"
-	case errors.As(err, &unknown):
-		return "certificate is not from a known authority"
-	case errors.As(err, &invalid):
-		return "certificate is not valid"
-	case errors.As(err, &alert):
-		return "TLS handshake refused"
-	case errors.As(err, &dns):
-		return "host name could not be resolved"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time"
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	case errors.As(err, &errno):
-		return errno.Error() // "connection refused", "no such file or directory"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, rpc.ErrClientQuit),
-		errors.Is(err, net.ErrClosed), strings.HasSuffix(err.Error(), "EOF"), strings.HasSuffix(err.Error(), "broken pipe"):
+func plain(err error) string {
+	if errors.Is(err, rpc.ErrClientQuit) {
 		return "connection closed"
 	}
-	return err.Error()
+	text, _ := reason.Of(err)
+	return text
 }
 
 // clean makes a text safe: secrets out first, since cutting could leave half of one.
