@@ -2,6 +2,7 @@ package light
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +13,13 @@ import (
 // Apply verifies u wholly, by the clock now, and then takes over what it proves: newer heads, and the next
 // committee when it comes with finality within its own period. advanced is false when u is valid but
 // brings nothing new. On an error the store is as before; errors wrap ErrSigners, ErrFutureSlot,
-// ErrUnknownPeriod, ErrPastPeriod, ErrProof, ErrSignature, ErrConflict, ErrMalformed or ErrFork.
+// ErrUnknownPeriod, ErrPastPeriod, ErrProof, ErrSignature, ErrConflict, ErrMalformed or ErrFork. ErrUnproven
+// comes with ErrSignature while no signature of the checkpoint's own committee has held.
 func (s *Store) Apply(u *Update, now time.Time) (advanced bool, err error) {
 	step, err := s.verify(u, now)
+	if errors.Is(err, ErrSignature) && s.optimistic.Signers == 0 && s.network.Period(u.signatureSlot) == s.period {
+		err = fmt.Errorf("%w: %w", ErrUnproven, err)
+	}
 	if err != nil {
 		return false, s.network.suspectFork(err, u.form, u.attested.beacon.slot)
 	}
