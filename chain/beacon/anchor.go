@@ -12,29 +12,38 @@ import (
 	"dens/chain/light"
 )
 
-// Anchor returns the newest proven block. Before the first one is known it waits for it, as long as ctx
-// allows, unless endpoints have failed for longer than a request may take. Errors wrap chain.ErrNotReady
-// (not synced: with what the endpoints said; and ErrOldCheckpoint when that is the cause) or
-// chain.ErrStaleHead. The slot of what it returns never goes back.
+// Anchor returns the newest proven block: once the client has caught up with the chain or, of what the state
+// file remembers, one that is young. Before the first one it waits for as long as ctx and Config.Patience
+// allow, but not when all endpoints have failed. Errors wrap chain.ErrNotReady (not synced: with what the
+// endpoints said; and ErrOldCheckpoint when that is the cause) or chain.ErrStaleHead. The slot of what it
+// returns never goes back.
 func (c *Client) Anchor(ctx context.Context) (chain.Anchor, error) {
+	came := time.Now() // not the clock of slots, which may be set meanwhile
 	for woken := c.touch(); ; {
 		c.mu.Lock()
 		a, err := c.newest(c.cfg.now())
-		wait := err != nil && c.worthWaiting(woken)
+		wait := time.Duration(0)
+		if err != nil && c.worthWaiting(woken) {
+			wait = c.patience(came)
+		}
 		changed := c.view.changed
 		c.mu.Unlock()
 		switch {
 		case c.ctx.Err() != nil:
 			return chain.Anchor{}, errClosed
-		case !wait:
+		case wait <= 0:
 			return a, err
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-changed:
+		case <-timer.C:
 		case <-c.ctx.Done():
 		case <-ctx.Done():
+			timer.Stop()
 			return chain.Anchor{}, err
 		}
+		timer.Stop()
 	}
 }
 
@@ -72,7 +81,20 @@ func (c *Client) worthWaiting(woken time.Time) bool {
 	case v.synced:
 		return false
 	}
-	return v.trouble == nil || c.cfg.now().Sub(v.troubled) < c.cfg.Timeout
+	return v.trouble == nil
+}
+
+// patience is how much longer somebody who came then should wait. c.mu is held.
+func (c *Client) patience(came time.Time) time.Duration {
+	until := came
+	if c.view.moved.After(came) {
+		until = c.view.moved
+	}
+	until = until.Add(c.cfg.Patience)
+	if most := came.Add(3 * c.cfg.Patience); until.After(most) {
+		until = most
+	}
+	return time.Until(until)
 }
 
 // newest returns the anchor to give out, or why there is none. c.mu is held.
@@ -91,14 +113,28 @@ func (c *Client) newest(now time.Time) (chain.Anchor, error) {
 	case age < -c.cfg.MaxHeadAge:
 		return chain.Anchor{}, fmt.Errorf("%w: light client: slot %d, which is proven, is %s in the future: the local clock is behind",
 			chain.ErrNotReady, slotOf(a), rounded(-age))
-	case age <= c.cfg.MaxHeadAge:
+	case age <= c.bound():
 		return clone(a), nil
+	case age <= c.cfg.MaxHeadAge:
+		return chain.Anchor{}, v.because(chain.ErrNotReady, fmt.Sprintf("it catches up with the chain, slot %d is %s old", slotOf(a), rounded(age)))
 	}
 	text := fmt.Sprintf("slot %d is %s old, over the bound of %s", slotOf(a), rounded(age), rounded(c.cfg.MaxHeadAge))
 	if !v.polled {
 		return chain.Anchor{}, v.because(chain.ErrNotReady, text)
 	}
 	return chain.Anchor{}, v.because(chain.ErrStaleHead, text)
+}
+
+// bound is how old an anchor may be now; negative is that none may be given out. While the client catches up
+// it proves blocks of long ago, which MaxHeadAge alone need not keep back. c.mu is held.
+func (c *Client) bound() time.Duration {
+	switch {
+	case c.view.caught:
+		return c.cfg.MaxHeadAge
+	case c.view.restored:
+		return min(c.cfg.MaxHeadAge, defaultHeadAge(c.cfg.Finalized))
+	}
+	return -c.cfg.MaxHeadAge - 1
 }
 
 // because is a refusal with what is known of its cause.
@@ -142,6 +178,7 @@ func (c *Client) publish(from string) (first bool) {
 		v.period = period
 		c.dirty = true
 	}
+	v.moved = time.Now()
 	v.notify()
 	return first
 }

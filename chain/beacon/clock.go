@@ -40,15 +40,20 @@ func (c *Client) lagBound() uint64 {
 // state of each block names one of the start of epoch n-2 (phase0, weigh_justification_and_finalization).
 // The first blocks of an epoch are given time to come.
 func (c *Client) finalityDue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !now.Before(c.view.finalityAt) && c.finalityBehind(now)
+}
+
+// finalityBehind is finalityDue, even if all endpoints were asked in vain. c.mu is held.
+func (c *Client) finalityBehind(now time.Time) bool {
 	n := c.cfg.Network
 	slot := n.Slot(now)
 	if slot < 3 {
 		return false
 	}
 	epoch := n.Epoch(slot - 3)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if epoch < 2 || now.Before(c.view.finalityAt) {
+	if epoch < 2 {
 		return false
 	}
 	// The block of an epoch's start may have been left out: then the one before it counts.

@@ -34,6 +34,9 @@ type Config struct {
 	// ReadOnly has State read and never written: for who looks at what a running server remembers.
 	ReadOnly bool
 	Timeout  time.Duration // of one request; 10s
+	// Patience is how long Anchor waits for the first anchor while nothing is known to fail, from the call on
+	// or from what was proven last; three times as long in all.
+	Patience time.Duration // 2s
 	Log      *slog.Logger  // discards
 
 	now    func() time.Time // time.Now
@@ -54,13 +57,13 @@ func (c Config) withDefaults() Config {
 		c.MaxCheckpointAge = 336 * time.Hour
 	}
 	if c.MaxHeadAge <= 0 {
-		c.MaxHeadAge = 5 * time.Minute
-		if c.Finalized {
-			c.MaxHeadAge = 30 * time.Minute
-		}
+		c.MaxHeadAge = defaultHeadAge(c.Finalized)
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
+	}
+	if c.Patience <= 0 {
+		c.Patience = 2 * time.Second
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -72,6 +75,13 @@ func (c Config) withDefaults() Config {
 		c.chance = rand.Float64
 	}
 	return c
+}
+
+func defaultHeadAge(finalized bool) time.Duration {
+	if finalized {
+		return 30 * time.Minute
+	}
+	return 5 * time.Minute
 }
 
 func (c Config) check() error {

@@ -36,9 +36,12 @@ func newPeers(ctx context.Context, cfg Config) ([]*peer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("beacon endpoint %d: %w", i+1, err)
 		}
-		name := e.Name
+		name, host := e.Name, strings.ToLower(addr.url.Host)
 		if name == "" {
-			name = strings.ToLower(addr.url.Host)
+			name = host
+		}
+		if strings.EqualFold(name, host) {
+			addr.showHost()
 		}
 		unique := name
 		for n := 2; taken[unique]; n++ {
@@ -104,7 +107,7 @@ func (c *Client) periods(start, count uint64) task {
 			}
 		}
 		if next, left := c.missing(); left > 0 && next == start {
-			return &failure{absent, fmt.Sprintf("it has no update that hands over the committee of period %d", start)}
+			return &failure{kind: absent, text: fmt.Sprintf("it has no update that hands over the committee of period %d", start)}
 		}
 		p.health.works()
 		c.core.Lock()
@@ -118,7 +121,7 @@ func (c *Client) periods(start, count uint64) task {
 func (c *Client) head(p *peer) error {
 	body, err := p.get(c.ctx, "optimistic_update", "", maxHeadBody)
 	if f := (*failure)(nil); errors.As(err, &f) && f.kind == absent {
-		return &failure{broken, f.text} // whoever serves this API has a head
+		return &failure{kind: broken, text: f.text} // whoever serves this API has a head
 	}
 	if err != nil {
 		return err
@@ -150,8 +153,13 @@ func (c *Client) finality(p *peer) error {
 	if err != nil {
 		return p.client.judge(err)
 	}
-	_, err = c.apply(p, u)
-	return p.client.judge(err)
+	if _, err = c.apply(p, u); err != nil {
+		return p.client.judge(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.answered = true
+	return nil
 }
 
 // apply verifies u and takes over what it proves. first says that it is the newest block so far. The error

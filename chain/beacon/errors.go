@@ -29,8 +29,9 @@ func oldCheckpoint(what string, slot uint64, age, bound time.Duration) error {
 // failure is an error in this package's own words about a foreign one, which is not wrapped since it may
 // hold the URL.
 type failure struct {
-	kind kind
-	text string
+	kind    kind
+	text    string
+	suspect bool // it may be the fault of the network's configuration
 }
 
 func (f *failure) Error() string { return f.text }
@@ -53,17 +54,27 @@ func isKind(err error, k kind) bool {
 
 // said joins what the endpoints have said, each by its name.
 func said(peers []*peer) string {
+	return some(peers, func(p *peer) string {
+		if text := p.health.lastError(); text != "" {
+			return p.name + ": " + text
+		}
+		return ""
+	}, "; ")
+}
+
+// some joins what is to be said of each, as far as there is room.
+func some(peers []*peer, say func(*peer) string, between string) string {
 	var list []string
 	for _, p := range peers {
-		if text := p.health.lastError(); text != "" {
-			list = append(list, p.name+": "+text)
+		if text := say(p); text != "" {
+			list = append(list, text)
 		}
 	}
 	const most = 6
 	if len(list) > most {
 		list = append(list[:most], fmt.Sprintf("and %d more", len(list)-most))
 	}
-	return strings.Join(list, "; ")
+	return strings.Join(list, between)
 }
 
 // rounded makes a duration short to read.

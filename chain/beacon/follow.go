@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dens/chain"
+	"dens/chain/light"
 )
 
 const (
@@ -63,7 +64,7 @@ func (c *Client) pause(d time.Duration) {
 // step does what is to be done now, and returns how long nothing is.
 func (c *Client) step(s *schedule) time.Duration {
 	if !c.begin(s) {
-		return min(backoffFirst<<min(s.begins-1, 10), backoffMax)
+		return min(backoffFirst<<min(s.begins-1, 10), c.rested(c.cfg.now()))
 	}
 	c.core.Lock()
 	err := c.tooOld(c.cfg.now())
@@ -180,7 +181,7 @@ func (c *Client) poll(s *schedule) time.Duration {
 	})
 	good = good || c.headSlot() > before
 	c.askedFinality(now)
-	c.markPolled()
+	c.markPolled(now, good)
 	trouble := c.trouble(good, due)
 	if trouble != nil && s.gap != nil {
 		trouble = fmt.Errorf("%w (%w)", s.gap, trouble)
@@ -222,6 +223,9 @@ func (c *Client) lateFinality() error {
 
 // complaint is what the endpoints have said wrong.
 func (c *Client) complaint() error {
+	if allSuspect(c.peers) {
+		return fmt.Errorf("%w: wrong signatures from %s", light.ErrUnproven, some(c.peers, func(p *peer) string { return p.name }, ", "))
+	}
 	if text := said(c.peers); text != "" {
 		return errors.New(text)
 	}
@@ -244,9 +248,15 @@ func (c *Client) untilNext(s *schedule, good bool, due uint64) time.Duration {
 	return tick
 }
 
-// rested is the time until an endpoint that rests may be asked again.
+// rested is the time until an endpoint that rests may be asked again. While all of them do, their rests are
+// short: there is nothing to spare, and everything to gain from the first that returns.
 func (c *Client) rested(now time.Time) time.Duration {
-	least := backoffMax
+	if allBroken(c.peers) {
+		for _, p := range c.peers {
+			p.health.hasten(now.Add(time.Duration(float64(backoffAlone) * (0.75 + 0.25*c.cfg.chance()))))
+		}
+	}
+	least := backoffIdle
 	for _, p := range c.peers {
 		if until, _ := p.health.rests(now); until.After(now) {
 			least = min(least, until.Sub(now))
@@ -272,9 +282,6 @@ func (c *Client) settle(trouble error) {
 	c.mu.Lock()
 	was := c.view.trouble
 	c.view.trouble = trouble
-	if trouble != nil && was == nil {
-		c.view.troubled = now
-	}
 	c.view.settled = now
 	c.view.notify()
 	status := c.status(now)

@@ -234,11 +234,11 @@ func TestEndpointsLost(t *testing.T) {
 		if !errors.Is(err, chain.ErrStaleHead) || errors.Is(err, chain.ErrNotReady) || !strings.Contains(err.Error(), "node is syncing") || c.Ready() {
 			t.Errorf("anchor after ten minutes: %v", err)
 		}
-		if n := alpha.count("") + beta.count("") - asked; n > 50 {
+		if n := alpha.count("") + beta.count("") - asked; n > 320 {
 			t.Errorf("%d requests in ten minutes to endpoints that fail", n)
 		}
 		beta.set(nil)
-		time.Sleep(backoffMax + 12*time.Second)
+		time.Sleep(backoffAlone + time.Second)
 		w.fresh(c)
 		if s := c.Status(); s.FailingFor != 0 || s.Reason != "" || !s.Endpoints[1].Usable {
 			t.Errorf("status %+v", s)

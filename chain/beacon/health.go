@@ -12,6 +12,8 @@ import (
 const (
 	backoffFirst = time.Second
 	backoffMax   = 45 * time.Second
+	backoffAlone = 5 * time.Second  // the greatest while no endpoint works
+	backoffIdle  = 10 * time.Second // until those that do not have the checkpoint are asked for it again
 )
 
 // health is what is known of how an endpoint does.
@@ -20,6 +22,7 @@ type health struct {
 	requests uint64
 	errors   uint64
 	last     string // what it said wrong last; "" since it works
+	suspect  bool   // and that may be the fault of the network's configuration
 	failures int    // in a row
 	lag      int    // times in a row that it had less than others
 	slot     uint64 // newest that it proved
@@ -59,7 +62,7 @@ func (h *health) request() {
 func (h *health) succeeded(slot, head uint64, first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last, h.failures, h.backoff = "", 0, 0
+	h.recovered()
 	h.slot = max(h.slot, slot)
 	if first {
 		h.won = h.slot
@@ -75,8 +78,11 @@ func (h *health) succeeded(slot, head uint64, first bool) {
 func (h *health) works() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last, h.failures, h.backoff = "", 0, 0
+	h.recovered()
 }
+
+// recovered forgets failures. h.mu is held.
+func (h *health) recovered() { h.last, h.suspect, h.failures, h.backoff = "", false, 0, 0 }
 
 // failed records a failure. chance is in [0, 1).
 func (h *health) failed(f *failure, now time.Time, chance float64) {
@@ -86,7 +92,9 @@ func (h *health) failed(f *failure, now time.Time, chance float64) {
 		return
 	}
 	h.errors++
-	h.last = f.text
+	if f.kind != behind || h.failures == 0 { // what was wrong before is why it is of no use now
+		h.last, h.suspect = f.text, f.suspect
+	}
 	if f.kind != broken {
 		h.lag++
 		return
@@ -94,6 +102,15 @@ func (h *health) failed(f *failure, now time.Time, chance float64) {
 	h.failures++
 	h.backoff = min(max(2*h.backoff, backoffFirst), backoffMax)
 	h.retryAt = now.Add(time.Duration(float64(h.backoff) * (0.75 + 0.25*chance)))
+}
+
+// hasten ends the endpoint's rest at a time, if not before.
+func (h *health) hasten(at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.retryAt.After(at) {
+		h.retryAt = at
+	}
 }
 
 func (h *health) lastError() string {
@@ -133,6 +150,24 @@ func (h *health) isDue(now time.Time, period time.Duration) bool {
 		return !now.Before(h.retryAt)
 	}
 	return h.asked.IsZero() || now.Sub(h.asked) >= period
+}
+
+// allBroken says whether each endpoint failed when it was asked last.
+func allBroken(peers []*peer) bool {
+	return !slices.ContainsFunc(peers, func(p *peer) bool {
+		p.health.mu.Lock()
+		defer p.health.mu.Unlock()
+		return p.health.failures == 0
+	})
+}
+
+// allSuspect says whether all endpoints contradict the network's configuration.
+func allSuspect(peers []*peer) bool {
+	return !slices.ContainsFunc(peers, func(p *peer) bool {
+		p.health.mu.Lock()
+		defer p.health.mu.Unlock()
+		return !p.health.suspect
+	})
 }
 
 // anyBusy says whether any endpoint is at a task.

@@ -99,7 +99,7 @@ func (c *Client) guarded(p *peer, do task) (err error) {
 		if cause := recover(); cause != nil {
 			c.cfg.Log.Error("panic over the answer of a beacon endpoint", slog.String("endpoint", p.name),
 				slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
-			err = &failure{broken, "its answer could not be read"}
+			err = &failure{kind: broken, text: "its answer could not be read"}
 		}
 	}()
 	return do(p)

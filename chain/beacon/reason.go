@@ -68,11 +68,13 @@ func (c *client) judge(err error) error {
 		errors.Is(err, ErrOldCheckpoint):
 		// An honest endpoint sends these too: while part of the committee is away, across a period's end, and
 		// when it is this client that has slept for weeks.
-		return &failure{behind, text}
+		return &failure{kind: behind, text: text}
 	case errors.Is(err, light.ErrFutureSlot):
-		return &failure{broken, text + "; if other endpoints do so too, the local clock is behind"}
+		return &failure{kind: broken, text: text + "; if other endpoints do so too, the local clock is behind"}
 	case errors.Is(err, light.ErrFork):
-		return &failure{broken, text + "; if other endpoints do so too, this release is too old for the network"}
+		return &failure{kind: broken, text: text + "; if other endpoints do so too, this release is too old for the network"}
+	case errors.Is(err, light.ErrUnproven):
+		return &failure{kind: broken, text: light.ErrUnproven.Error() + ": " + light.ErrSignature.Error(), suspect: true}
 	}
-	return &failure{broken, text}
+	return &failure{kind: broken, text: text}
 }

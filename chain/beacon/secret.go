@@ -31,8 +31,19 @@ func parseAddress(raw string) (address, error) {
 	return address{url: u, secrets: secretsOf(u, raw)}, nil
 }
 
+// showHost takes the host off what must not be shown: the endpoint is called by it.
+func (a *address) showHost() {
+	shown := []string{a.url.Host, a.url.Hostname()}
+	a.secrets = slices.DeleteFunc(a.secrets, func(s string) bool {
+		return slices.ContainsFunc(shown, func(part string) bool {
+			return strings.EqualFold(s, part) || strings.EqualFold(s, url.QueryEscape(part)) || strings.EqualFold(s, url.PathEscape(part))
+		})
+	})
+}
+
 // secretsOf lists what may be a key: everything but short path segments ("eth", "v2"), which are ordinary
-// words. The host is among them: who names an endpoint may want to hide it.
+// words. The host is among them, until showHost: who names an endpoint
+// may want to hide it.
 func secretsOf(u *url.URL, raw string) []string {
 	list := []string{raw, u.String(), u.Host, u.Hostname(), u.RawQuery, u.User.String(), u.User.Username()}
 	if password, ok := u.User.Password(); ok {
@@ -60,15 +71,20 @@ const maxForeign = 4 << 10
 // safe makes a text that others wrote fit to be shown. Secrets go before it is cut, which could leave half
 // of one, and after what is invisible, which could part one.
 func (a address) safe(text string) string {
+	return cut(a.masked(text), maxText)
+}
+
+// masked is safe without the bound.
+func (a address) masked(text string) string {
 	text = printable(text)
 	for _, s := range a.secrets {
 		text = strings.ReplaceAll(text, s, "***")
 	}
-	return cut(text)
+	return text
 }
 
 // clean makes a text that holds no secrets fit to be shown.
-func clean(text string) string { return cut(printable(text)) }
+func clean(text string) string { return cut(printable(text), maxText) }
 
 // printable makes a text one line without anything invisible.
 func printable(text string) string {
@@ -83,13 +99,16 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text[:min(len(text), maxForeign)], ""))
 }
 
-// maxText is the greatest length of a foreign text in an error, in bytes.
-const maxText = 160
+// Greatest lengths of foreign texts in an error, in bytes.
+const (
+	maxText = 160
+	maxDial = 100 // of why nobody was reached: a look-up that failed lists all servers that were asked
+)
 
-func cut(text string) string {
+func cut(text string, most int) string {
 	text = strings.TrimSpace(text)
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText-3], "") + "..."
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most-3], "") + "..."
 	}
 	return text
 }

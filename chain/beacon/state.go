@@ -41,6 +41,9 @@ func (c *Client) restore() {
 	c.publish("")
 	c.dirty = false
 	c.core.Unlock()
+	c.mu.Lock()
+	c.view.restored = true
+	c.mu.Unlock()
 	c.logStart("the state file")
 }
 

@@ -312,7 +312,7 @@ func TestUnknownCheckpoint(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Minute)
-		if n := s.count(""); n > 30 {
+		if n := s.count(""); n > 75 {
 			t.Errorf("%d requests for a checkpoint that is not there", n)
 		}
 	})

@@ -53,7 +53,7 @@ func (c *Client) status(now time.Time) Status {
 		s.Reason = v.trouble.Error()
 	}
 	if err == nil {
-		s.ExpiresIn = c.cfg.MaxHeadAge - now.Sub(c.cfg.Network.SlotStart(slotOf(s.Anchor)))
+		s.ExpiresIn = c.bound() - now.Sub(c.cfg.Network.SlotStart(slotOf(s.Anchor)))
 	}
 	if v.trouble != nil || v.refused != nil {
 		since := v.news

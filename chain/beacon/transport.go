@@ -83,7 +83,7 @@ func (c *client) get(ctx context.Context, what, query string, limit int64) ([]by
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, &failure{broken, "the URL cannot be asked"}
+		return nil, &failure{kind: broken, text: "the URL cannot be asked"}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "dens")
@@ -100,7 +100,7 @@ func (c *client) get(ctx context.Context, what, query string, limit int64) ([]by
 		return nil, c.explain(err)
 	}
 	if int64(len(body)) > limit {
-		return nil, &failure{broken, fmt.Sprintf("the answer is longer than %d bytes", limit)}
+		return nil, &failure{kind: broken, text: fmt.Sprintf("the answer is longer than %d bytes", limit)}
 	}
 	return body, nil
 }
@@ -109,16 +109,16 @@ func (c *client) get(ctx context.Context, what, query string, limit int64) ([]by
 func (c *client) statusFailure(res *http.Response) error {
 	text := fmt.Sprintf("HTTP status %d", res.StatusCode)
 	if res.StatusCode/100 == 3 {
-		return &failure{broken, text + ": redirects are not followed"}
+		return &failure{kind: broken, text: text + ": redirects are not followed"}
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if message := errorMessage(body); err == nil && message != "" {
 		text += ": " + message
 	}
 	if res.StatusCode == http.StatusNotFound {
-		return &failure{absent, c.addr.safe(text)}
+		return &failure{kind: absent, text: c.addr.safe(text)}
 	}
-	return &failure{broken, c.addr.safe(text)}
+	return &failure{kind: broken, text: c.addr.safe(text)}
 }
 
 // errorMessage reads {"code": 404, "message": "..."}, the beacon API's form of errors. Pages of HTML help
@@ -136,9 +136,9 @@ func errorMessage(body []byte) string {
 // explain turns an error of net/http into one that may be shown.
 func (c *client) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &failure{stopped, "cancelled"}
+		return &failure{kind: stopped, text: "cancelled"}
 	}
-	return &failure{broken, c.addr.safe(plain(err))}
+	return &failure{kind: broken, text: cut(c.addr.masked(plain(err)), maxDial)}
 }
 
 // close drops idle connections.

@@ -12,10 +12,13 @@ type view struct {
 	finalized  chain.Anchor
 	period     uint64        // of the committee in force
 	polled     bool          // a round for the head has ended
+	caught     bool          // no period was missing when an endpoint brought the head
+	restored   bool          // it began with the state file
+	answered   bool          // an endpoint has brought the newest finalised block that it has
+	moved      time.Time     // when something was proven last, by the clock of this process
 	synced     bool          // there was an anchor once
 	trouble    error         // of the last round; nil: it went well
 	refused    error         // why no round would help; nil is nothing
-	troubled   time.Time     // when trouble began
 	news       time.Time     // when the block of anchors last advanced; zero is never
 	settled    time.Time     // when the last round ended; zero is never
 	used       time.Time     // when Anchor was last called
@@ -51,11 +54,17 @@ func (c *Client) finalSlot() uint64 {
 	return slotOf(c.view.finalized)
 }
 
-// markPolled notes that the endpoints were asked for the head.
-func (c *Client) markPolled() {
+// markPolled notes that the endpoints were asked for the head. good says that one of them has brought it.
+func (c *Client) markPolled(now time.Time, good bool) {
+	start, _ := c.missing()
+	n := c.cfg.Network
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.view.polled = true
+	v := &c.view
+	v.polled = true
+	if good && start >= n.Period(n.Slot(now)) && (!c.cfg.Finalized || v.answered || !c.finalityBehind(now)) {
+		v.caught = true
+	}
 }
 
 // inTrouble says whether the last round went wrong.

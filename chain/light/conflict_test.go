@@ -81,3 +81,25 @@ func TestNotMade(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnproven: before the first signature holds, the network may be the wrong one; afterwards it is not.
+func TestUnproven(t *testing.T) {
+	w := newWorld(small())
+	n := small()
+	n.ValidatorsRoot = filler(77, 7)
+	s, err := NewStore(n, w.block(16).root(), w.bootstrap(t, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := w.update(50).optimistic(t)
+	if _, err := s.Apply(u, w.at(51)); !errors.Is(err, ErrUnproven) || !errors.Is(err, ErrSignature) {
+		t.Errorf("under another validators root: %v", err)
+	}
+	s = w.store(t, 16)
+	w.mustApply(t, s, u)
+	m := w.update(52)
+	m.period = 1000
+	if _, err := s.Apply(m.optimistic(t), w.at(53)); errors.Is(err, ErrUnproven) || !errors.Is(err, ErrSignature) {
+		t.Errorf("a forgery after a signature that held: %v", err)
+	}
+}
