@@ -41,6 +41,7 @@ type Config struct {
 
 	now    func() time.Time // time.Now
 	chance func() float64   // rand.Float64: the jitter of polling and back-off
+	batch  uint64           // maxPeriods: how many periods are asked for in one request
 }
 
 // Endpoint is one beacon API.
@@ -70,6 +71,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.now == nil {
 		c.now = time.Now
+	}
+	if c.batch == 0 {
+		c.batch = maxPeriods
 	}
 	if c.chance == nil {
 		c.chance = rand.Float64

@@ -86,7 +86,7 @@ func (c *Client) bootstrap(p *peer) error {
 // periods returns a task that fetches the updates of count periods from start on, and hands the committees
 // over.
 func (c *Client) periods(start, count uint64) task {
-	count = min(count, maxPeriods)
+	count = min(count, c.cfg.batch)
 	query := fmt.Sprintf("start_period=%d&count=%d", start, count)
 	return func(p *peer) error {
 		body, err := p.get(c.ctx, "updates", query, int64(count)*maxPeriodBody)

@@ -56,12 +56,13 @@ func TestPeriodRollover(t *testing.T) {
 // TestManyPeriods: a client that begins long ago fetches all committees in between.
 func TestManyPeriods(t *testing.T) {
 	t.Parallel()
-	inBubble(t, consensus.Config{History: 16}, func(t *testing.T, w *world) {
+	inBubble(t, consensus.Config{History: 3}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
-		c := w.client(w.config(endpoint))
-		w.same(anchor(t, c))
+		cfg := w.config(endpoint)
+		cfg.batch = 2
+		w.same(anchor(t, w.client(cfg)))
 		if n := s.count("updates"); n != 2 {
-			t.Errorf("%d requests for 18 periods, want 2", n)
+			t.Errorf("%d requests for 4 periods, want 2", n)
 		}
 	})
 }
@@ -70,7 +71,7 @@ func TestManyPeriods(t *testing.T) {
 // over; what is left to do is said.
 func TestGap(t *testing.T) {
 	t.Parallel()
-	inBubble(t, consensus.Config{History: 2}, func(t *testing.T, w *world) {
+	inBubble(t, consensus.Config{History: 1}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", instead("updates", []byte("[]")))
 		c := w.client(w.config(endpoint))
 		time.Sleep(minute)
@@ -190,7 +191,7 @@ func TestNoFinalityServed(t *testing.T) {
 		s, endpoint := w.inside("alpha", status("finality_update", 404, ""))
 		c := w.client(w.config(endpoint))
 		anchor(t, c)
-		for range 4 * consensus.SlotsPerEpoch {
+		for range 2 * consensus.SlotsPerEpoch {
 			time.Sleep(12 * time.Second)
 			w.fresh(c)
 			if s := c.Status(); s.Reason != "" || !s.Endpoints[0].Usable || s.Endpoints[0].Errors != 0 {
@@ -259,14 +260,14 @@ func TestIdle(t *testing.T) {
 		anchor(t, c)
 		time.Sleep(idleAfter + minute)
 		before := s.count("optimistic_update")
-		for range 60 {
+		for range 15 {
 			time.Sleep(minute)
 			if s := c.Status(); !c.Ready() || s.ExpiresIn < 3*time.Minute || s.FailingFor != 0 {
 				t.Fatalf("status %+v", s)
 			}
 		}
-		if n := s.count("optimistic_update") - before; n > 62 {
-			t.Errorf("%d requests in an idle hour", n)
+		if n := s.count("optimistic_update") - before; n > 17 {
+			t.Errorf("%d requests in an idle quarter of an hour", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

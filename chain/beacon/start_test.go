@@ -37,11 +37,11 @@ func TestOldBlocksAtStart(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"optimistic_update", "finality_update"} {
 		t.Run(what, func(t *testing.T) {
-			inBubble(t, consensus.Config{History: 2}, func(t *testing.T, w *world) {
+			inBubble(t, consensus.Config{History: 1}, func(t *testing.T, w *world) {
 				gate := make(chan struct{})
 				s, endpoint := w.inside("alpha", gated(what, gate))
 				cfg := w.config(endpoint)
-				cfg.MaxHeadAge, cfg.Timeout, cfg.Finalized = ageOff, time.Hour, what == "finality_update"
+				cfg.MaxHeadAge, cfg.Timeout, cfg.Finalized = ageOff, time.Minute, what == "finality_update"
 				c := w.client(cfg)
 				time.Sleep(time.Second)
 				if b := c.Status().Anchor.Beacon; s.count(what) == 0 || b == nil || b.Slot <= w.slot {
@@ -64,7 +64,7 @@ func TestOldBlocksAtStart(t *testing.T) {
 				}
 				// From then on age alone decides.
 				s.set(status(everything, 500, ""))
-				time.Sleep(time.Hour)
+				time.Sleep(10 * time.Minute)
 				anchor(t, c)
 			})
 		})
@@ -143,7 +143,7 @@ func TestHopeless(t *testing.T) {
 						t.Errorf("after %v: %v", took, err)
 					}
 				}
-				time.Sleep(20 * time.Minute)
+				time.Sleep(4 * time.Minute)
 				close(reach)
 				first.set(nil)
 				second.set(nil)
@@ -176,7 +176,7 @@ func TestWrongNetwork(t *testing.T) {
 				change(&n)
 				cfg.Network = &n
 				c := w.client(cfg)
-				time.Sleep(minute)
+				time.Sleep(10 * time.Second)
 				_, err := c.Anchor(t.Context())
 				at := strings.Index(fmt.Sprint(err), "genesis_validators_root or a fork version of the network may be wrong, or the API lies: wrong signatures from alpha.example, beta.example")
 				if !errors.Is(err, light.ErrUnproven) || at < 0 || at > 100 {

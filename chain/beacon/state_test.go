@@ -35,7 +35,7 @@ func (w *world) remembered() string {
 // young enough is there at once, with no endpoint at all.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, consensus.Config{SlotTime: 2 * time.Second, History: 2})
+	w := newWorld(t, consensus.Config{SlotTime: 2 * time.Second, History: 1})
 	path := w.remembered()
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -127,6 +127,9 @@ func TestUselessState(t *testing.T) {
 			w := *w
 			w.t = t
 			s, endpoint := w.server("alpha", nil)
+			if !tt.full {
+				s.set(status(everything, 500, ""))
+			}
 			cfg := w.config(endpoint)
 			cfg.State, cfg.Log = filepath.Join(t.TempDir(), "state"), log.logger()
 			if tt.change != nil {
@@ -206,7 +209,7 @@ func TestSaved(t *testing.T) {
 func TestOldCheckpoint(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state")
-	inBubble(t, consensus.Config{History: 2}, func(t *testing.T, w *world) {
+	inBubble(t, consensus.Config{History: 1}, func(t *testing.T, w *world) {
 		s, endpoint := w.inside("alpha", nil)
 		age := time.Since(w.network.SlotStart(w.slot))
 		cfg := w.config(endpoint)
@@ -231,13 +234,13 @@ func TestOldCheckpoint(t *testing.T) {
 		anchor(t, c)
 		time.Sleep(4 * consensus.SlotsPerEpoch * 12 * time.Second) // finality moves on
 		c.Close()
-		cfg.MaxCheckpointAge = 2 * time.Hour
+		cfg.MaxCheckpointAge = 40 * time.Minute
 		c = w.client(cfg)
 		anchor(t, c)
 
 		// While it runs, and after a restart, what is known grows too old.
 		s.set(status(everything, 500, ""))
-		time.Sleep(2 * time.Hour)
+		time.Sleep(40 * time.Minute)
 		_, err = c.Anchor(t.Context())
 		refused(t, c, err)
 		if !strings.Contains(err.Error(), "newest finalised block that is known") {

@@ -74,7 +74,7 @@ func TestRollOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(small())
 	s := w.store(t, 16)
-	for slot := uint64(33); slot < 480; slot += 5 {
+	for slot := uint64(33); slot < 480; slot += 11 {
 		w.mustApply(t, s, w.update(slot).whole(t))
 		checkHead(t, "optimistic", s.Optimistic(), w.block(slot))
 		checkHead(t, "finalized", s.Finalized(), w.block(slot/8*8-16))
