@@ -333,12 +333,18 @@ func newLightClient(cfg lightConfig, hosts resolver.Resolver, log *slog.Logger) 
 	return l, nil
 }
 
+// onlookerPatience is how long dens check and dens lookup wait for a light client that is silent.
+const onlookerPatience = 10 * time.Second
+
 // beacon translates the configuration.
 func (cfg lightConfig) beacon(dialers dialers, log *slog.Logger) beacon.Config {
 	conf := beacon.Config{
 		Network: cfg.network, Checkpoint: cfg.checkpoint, Finalized: cfg.finalized,
 		MaxCheckpointAge: cfg.maxCheckpointAge, MaxHeadAge: cfg.maxHeadAge,
 		State: cfg.state, ReadOnly: cfg.readOnly, Log: log,
+	}
+	if cfg.readOnly { // who looks on has nobody waiting, and may have to find the endpoints' hosts first
+		conf.Patience = onlookerPatience
 	}
 	for _, e := range cfg.endpoints {
 		conf.Endpoints = append(conf.Endpoints, beacon.Endpoint{URL: e.URL, Name: shownName(e.Endpoint), Dial: dialers.to(e.URL)})
