@@ -205,6 +205,7 @@ func TestUnknownBlockIsNoBlame(t *testing.T) {
 			t.Fatalf("asked %s, %v", asked, err)
 		}
 	}
+	prefer(p) // but for how long their answers took
 	if s := p.Status()[0]; s.Demoted != 0 || s.State != Closed || s.Rejected != 5 || s.BadProofs != 0 || p.ranked()[0].Operator() != "a" {
 		t.Errorf("status %+v", s)
 	}
