@@ -23,9 +23,14 @@ type Config struct {
 	Resolve Resolve          `json:"resolve"`
 	Chaos   Chaos            `json:"chaos"`
 	Log     Log              `json:"log"`
+	Places  Places           `json:"-"`
+}
 
-	file  string         // that it was read from
-	lines map[string]int // where it has which key
+// Places says where a file has its keys, for errors about what their values name; of what is a default there
+// is no place.
+type Places struct {
+	File  string
+	Lines map[string]int // by key, such as "resolve.root_hints"; from 1
 }
 
 // Listen says where dens answers, and the bounds of its listeners.

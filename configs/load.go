@@ -51,7 +51,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	if err := joinProblems(d.problems); err != nil {
 		return nil, err
 	}
-	cfg.file, cfg.lines = name, d.lines
+	cfg.Places = Places{File: name, Lines: d.lines}
 	return cfg, nil
 }
 

@@ -24,7 +24,7 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.file, cfg.lines = "", nil
+	cfg.Places = Places{}
 	if want := Default(); !reflect.DeepEqual(cfg, want) {
 		t.Errorf("default.yaml and Default differ:\n%+v\n%+v", cfg, want)
 	}
@@ -159,7 +159,8 @@ func TestEmptyFilesAreTheDefault(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if cfg.file, cfg.lines = "", nil; !reflect.DeepEqual(cfg, Default()) {
+		cfg.Places = Places{}
+		if !reflect.DeepEqual(cfg, Default()) {
 			t.Errorf("%q: not the default", text)
 		}
 	}

@@ -46,10 +46,10 @@ func (e *KeyError) Unwrap() error { return e.Err }
 // defaults, it says nothing.
 func (c *Config) Locate(err error) error {
 	var key *KeyError
-	if !errors.As(err, &key) || c.lines[key.Key] == 0 {
+	if !errors.As(err, &key) || c.Places.Lines[key.Key] == 0 {
 		return err
 	}
-	return fmt.Errorf("%s:%d: %w", c.file, c.lines[key.Key], err)
+	return fmt.Errorf("%s:%d: %w", c.Places.File, c.Places.Lines[key.Key], err)
 }
 
 // joinProblems returns all problems as one error, in the order of their lines; nil when there is none.

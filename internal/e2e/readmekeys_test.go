@@ -35,6 +35,7 @@ func configKeys(typ reflect.Type, path string, keys map[string]bool) {
 	for f := range typ.Fields() {
 		key := path + f.Tag.Get("json")
 		switch {
+		case f.Type == reflect.TypeFor[configs.Places](): // no key
 		case f.Type == reflect.TypeFor[[]configs.RPC]():
 			for _, k := range []string{"", "[].url", "[].operator", "[].rate", "[].batch"} {
 				keys[key+k] = true
@@ -97,6 +98,7 @@ func TestReadmeKeys(t *testing.T) {
 		t.Errorf("names: the README's defaults make %+v, the built-in ones are %+v", cfg.Names, plain.Names)
 	}
 	cfg.Chains, cfg.Names = def.Chains, def.Names // in words
+	cfg.Places = def.Places
 	if !reflect.DeepEqual(cfg, def) {
 		t.Errorf("the README's defaults make\n%+v\nand the built-in ones are\n%+v", cfg, def)
 	}
