@@ -36,13 +36,16 @@ unit() {
 	go test -race $(go list ./... | grep -v '/internal/e2e')
 }
 
+# fuzz builds each package once for all its targets.
 fuzz() {
 	step "fuzz targets, ${FUZZTIME:-3s} each"
-	local file target
-	for file in $(git ls-files '*_test.go'); do
-		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
-			echo "$(dirname "$file") $target"
-			fuzz_target "$(dirname "$file")" "$target" || { cat .testbed/fuzz.log; return 1; }
+	local dir target cache=$PWD/.testbed/fuzz binary=$PWD/.testbed/fuzz.test log=$PWD/.testbed/fuzz.log
+	mkdir -p "$cache"
+	for dir in $(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do
+		go test -c -fuzz . -o "$binary" "./$dir"
+		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go); do
+			echo "$dir $target"
+			(cd "$dir" && fuzz_target "$target") || { cat "$log"; return 1; }
 		done
 	done
 }
@@ -50,10 +53,10 @@ fuzz() {
 # fuzz_target runs one target. Go's fuzzer at times takes its own time limit for a failure, with no input
 # that fails: then, and only then, it gets a second run.
 fuzz_target() {
-	local run=(go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-3s}" -fuzzminimizetime 1x)
-	"${run[@]}" >.testbed/fuzz.log 2>&1 && return
-	grep -q 'context deadline exceeded' .testbed/fuzz.log && ! grep -q 'Failing input' .testbed/fuzz.log || return 1
-	"${run[@]}" >.testbed/fuzz.log 2>&1
+	local run=("$binary" -test.run '^$' -test.fuzz "^$1\$" -test.fuzztime "${FUZZTIME:-3s}" -test.fuzzminimizetime 1x -test.fuzzcachedir "$cache")
+	"${run[@]}" >"$log" 2>&1 && return
+	grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input' "$log" || return 1
+	"${run[@]}" >"$log" 2>&1
 }
 
 build() {
