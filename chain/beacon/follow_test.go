@@ -94,7 +94,7 @@ func TestGap(t *testing.T) {
 	})
 }
 
-// TestNextCommitteeWithheld: the committee after the present one is not yet needed; it is asked for now and then.
+// TestNextCommitteeWithheld: the committee after the present one is not yet needed; it is asked for at times.
 func TestNextCommitteeWithheld(t *testing.T) {
 	t.Parallel()
 	inBubble(t, consensus.Config{}, func(t *testing.T, w *world) {

@@ -392,17 +392,17 @@ func TestClose(t *testing.T) {
 // to the committee of now.
 func TestPast(t *testing.T) {
 	for _, from := range []uint64{minSlots, SlotsPerPeriod - 2, 2*SlotsPerPeriod - 5} {
-		for now := from; now < from+200; now += 13 {
+		for slotNow := from; slotNow < from+200; slotNow += 13 {
 			synctest.Test(t, func(t *testing.T) {
-				r := start(t, Config{Genesis: genesis(now)})
+				r := start(t, Config{Genesis: genesis(slotNow)})
 				_, slot := r.Checkpoint()
-				if head, final := r.Head().Slot, r.Finalized().Slot; head != now-1 || final == 0 || final+3*SlotsPerEpoch < head || slot > final {
-					t.Errorf("now %d: head %d, finalised %d, checkpoint %d", now, head, final, slot)
+				if head, final := r.Head().Slot, r.Finalized().Slot; head != slotNow-1 || final == 0 || final+3*SlotsPerEpoch < head || slot > final {
+					t.Errorf("slotNow %d: head %d, finalised %d, checkpoint %d", slotNow, head, final, slot)
 				}
-				for period := slot / SlotsPerPeriod; period < now/SlotsPerPeriod; period++ {
+				for period := slot / SlotsPerPeriod; period < slotNow/SlotsPerPeriod; period++ {
 					u := r.Chain.updates[period]
 					if u == nil || u.finalized.header.slot/SlotsPerPeriod != period {
-						t.Errorf("now %d: no handover in period %d", now, period)
+						t.Errorf("slotNow %d: no handover in period %d", slotNow, period)
 					}
 				}
 			})
