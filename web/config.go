@@ -50,6 +50,8 @@ type Part struct {
 	Ready    bool   `json:"ready"`
 	Degraded bool   `json:"degraded,omitempty"` // ready, but not as it should be, or not for long
 	Reason   string `json:"reason,omitempty"`   // why it is not ready, or degraded
+	Trust    string `json:"trust,omitempty"`    // of a chain: what is in force, such as "proven"
+	Anchor   string `json:"anchor,omitempty"`   // with trust proven: who vouches for blocks, such as "beacon (optimistic)"
 }
 
 // Status is the state of what dens asks.

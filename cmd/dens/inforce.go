@@ -130,13 +130,16 @@ func attributes(a chain.Anchor, network *light.Network, now time.Time) []any {
 	return attrs
 }
 
-// part says whether calls to the chain have a chance now and, if not, or not for long, why.
+// part says what is in force, whether calls to the chain have a chance now and, if not, or not for long, why.
 func (c *chainStack) part() web.Part {
-	p := web.Part{Name: "chain " + c.name, Ready: c.pool.Ready()}
+	p := web.Part{Name: "chain " + c.name, Ready: c.pool.Ready(), Trust: c.describeTrust()}
 	if !p.Ready {
 		p.Reason = firstReason(c.pool.Status())
 	}
 	source, why := c.anchorInForce()
+	if source != chain.AnchorNone {
+		p.Anchor = c.describeAnchor(source)
+	}
 	switch {
 	case c.cfg.conf.Trust == configs.TrustQuorum:
 		p.Ready = c.quorum.Ready()

@@ -60,7 +60,9 @@ func TestBeaconLoss(t *testing.T) {
 			t.Fatalf("%s: not within a minute: %+v", story, p)
 		}
 	}
-	well := func(p web.Part) bool { return p == web.Part{Name: "chain demo", Ready: true} }
+	well := func(p web.Part) bool {
+		return p == web.Part{Name: "chain demo", Ready: true, Trust: "proven", Anchor: "beacon (optimistic)"}
+	}
 	reach("synced", well)
 	w.failing.Store(503)
 	reach("lost", func(p web.Part) bool {
@@ -116,7 +118,7 @@ func TestChainStates(t *testing.T) {
 		t.Errorf("got %+v", c.Light.Endpoints)
 	}
 	parts := s.parts()
-	if len(parts) == 0 || parts[0] != (web.Part{Name: "chain demo", Ready: true}) {
+	if len(parts) == 0 || parts[0] != (web.Part{Name: "chain demo", Ready: true, Trust: "proven", Anchor: "beacon (optimistic)"}) {
 		t.Errorf("parts %+v", parts)
 	}
 }

@@ -246,11 +246,11 @@ func TestOtherAnchors(t *testing.T) {
 		info     string // of dens_chain_info
 	}{
 		"quorum": {worldConfig(chain, worldOptions{trust: "proven", rpc: two, chainExt: "    anchor: quorum\n"}),
-			"quorum", 2, `in force.*anchor="quorum \(2 of 2 operators\)"`, `"ready":true`, `anchor="quorum (2 of 2 operators)"`},
+			"quorum", 2, `in force.*anchor="quorum \(2 of 2 operators\)"`, `"ready":true,"trust":"proven","anchor":"quorum (2 of 2 operators)"`, `anchor="quorum (2 of 2 operators)"`},
 		"trusted": {worldConfig(chain, worldOptions{trust: "proven", chainExt: "    anchor: trusted\n"}),
-			"trusted", 1, `anchor: trusted: the newest block is whatever demo says`, `"ready":true`, `anchor="trusted (demo)"`},
+			"trusted", 1, `anchor: trusted: the newest block is whatever demo says`, `"ready":true,"trust":"proven","anchor":"trusted (demo)"`, `anchor="trusted (demo)"`},
 		"no checkpoint": {worldConfig(chain, worldOptions{trust: "proven", rpc: two}),
-			"quorum", 2, `in force.*because="no checkpoint is configured"`, `"ready":true`, `anchor="quorum (2 of 2 operators)"`},
+			"quorum", 2, `in force.*because="no checkpoint is configured"`, `"ready":true,"trust":"proven","anchor":"quorum (2 of 2 operators)"`, `anchor="quorum (2 of 2 operators)"`},
 		"an old checkpoint": {provenConfig(t, chain, chain.Beacon, worldOptions{rpc: two, chainExt: old}),
 			"quorum", 2, `the checkpoint is too old: backends that agree vouch for blocks`, `backends that agree vouch for blocks, not Ethereum's consensus`, `anchor="quorum (2 of 2 operators)"`},
 	} {
