@@ -19,7 +19,7 @@ func warm(t testing.TB, count int, change ...func(*dns.Msg)) (*cache.Cache, [][]
 	reqs := make([][]byte, count)
 	for i := range reqs {
 		reqs[i] = request(t, fmt.Sprintf("N%d.eth.", i), dns.TypeA, change...)
-		if reply := c.ServeWire(t.Context(), reqs[i], peer(wire.UDP), nil); len(reply) == 0 {
+		if reply := serve(t.Context(), c, reqs[i], peer(wire.UDP), nil); len(reply) == 0 {
 			t.Fatal("no reply")
 		}
 	}
@@ -47,7 +47,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 			buf := make([]byte, 0, 1232)
 			ctx, from, i := t.Context(), peer(tt.by), 0
 			if n := testing.AllocsPerRun(1000, func() {
-				buf = c.ServeWire(ctx, reqs[i%len(reqs)], from, buf)
+				buf = serve(ctx, c, reqs[i%len(reqs)], from, buf)
 				i++
 			}); n != 0 {
 				t.Errorf("%v allocations for each hit", n)
@@ -76,7 +76,7 @@ func BenchmarkHit(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				buf = c.ServeWire(ctx, reqs[i%len(reqs)], from, buf)
+				buf = serve(ctx, c, reqs[i%len(reqs)], from, buf)
 				i++
 			}
 		})
@@ -88,7 +88,7 @@ func BenchmarkHit(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				buf := make([]byte, 0, 1232)
 				for i := 0; pb.Next(); i++ {
-					buf = c.ServeWire(ctx, reqs[i%len(reqs)], from, buf)
+					buf = serve(ctx, c, reqs[i%len(reqs)], from, buf)
 				}
 			})
 		})

@@ -38,47 +38,47 @@ func New(store Store, source Source, cfg Config) *Cache {
 	return c
 }
 
-// query is one request on its way.
-type query struct {
-	wire.Request
-	req    []byte
-	proto  wire.Protocol
-	cookie wire.Cookie
-	start  time.Time
-}
-
-// ServeWire appends the reply to a request to buf[:0]; an empty reply means to stay silent. When ctx ends
-// first it answers with what there is.
-func (c *Cache) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
-	q := query{Request: wire.Peek(req), req: req, proto: from.Protocol, cookie: from.Cookie, start: time.Now()}
+// Hit appends to buf[:0] the reply to a request when no Source has to be asked for it, and reports whether
+// that is so; an empty reply means to stay silent.
+func (c *Cache) Hit(q *wire.Query, buf []byte) (reply []byte, ok bool) {
 	switch q.Kind {
 	case wire.Silent:
-		c.observe(&q, 0, "", Silent)
-		return buf[:0]
+		c.observe(q, 0, "", Silent)
+		return buf[:0], true
 	case wire.Broken:
-		return c.status(&q, q.Rcode, buf)
+		return c.status(q, q.Rcode, buf), true
 	case wire.Probe:
-		return c.status(&q, probed(from.Cookie.State), buf)
+		return c.status(q, probed(q.From.Cookie.State), buf), true
 	case wire.Other:
-		key := string(q.AppendKey(buf[:0], req))
-		return c.await(ctx, &q, c.direct(key, bytes.Clone(req)), nil, Uncached, buf)
+		return buf[:0], false
 	}
 	// The key is built where the reply will be: what is handed to an interface's method would otherwise
 	// cost an allocation.
-	key := q.AppendKey(buf[:0], req)
-	e, ok := c.store.Get(key)
-	if ok && e.fresh(q.start) {
-		return c.hit(&q, e, key, buf)
+	key := q.AppendKey(buf[:0], q.Msg)
+	e, found := c.store.Get(key)
+	if !found || !e.fresh(q.Start) {
+		return buf[:0], false
 	}
-	if !ok || !e.usable(q.start, c.cfg.Stale) {
-		e = nil
-	}
-	return c.miss(ctx, &q, string(key), e, buf)
+	return c.hit(q, e, key, buf), true
 }
 
-func (c *Cache) hit(q *query, e *Entry, key, buf []byte) []byte {
+// Miss appends to buf[:0] the reply to a request that Hit has no reply to. When ctx ends first it answers
+// with what there is.
+func (c *Cache) Miss(ctx context.Context, q *wire.Query, buf []byte) []byte {
+	key := q.AppendKey(buf[:0], q.Msg)
+	if q.Kind == wire.Other {
+		return c.await(ctx, q, c.direct(string(key), bytes.Clone(q.Msg)), nil, Uncached, buf)
+	}
+	e, ok := c.store.Get(key)
+	if !ok || !e.usable(q.Start, c.cfg.Stale) {
+		e = nil
+	}
+	return c.miss(ctx, q, string(key), e, buf)
+}
+
+func (c *Cache) hit(q *wire.Query, e *Entry, key, buf []byte) []byte {
 	outcome := Hit
-	if e.hit(q.start) && !c.cfg.NoPrefetch {
+	if e.hit(q.Start) && !c.cfg.NoPrefetch {
 		outcome = Prefetch
 		c.prefetch(string(key))
 	}
@@ -86,8 +86,8 @@ func (c *Cache) hit(q *query, e *Entry, key, buf []byte) []byte {
 }
 
 // miss asks the Source. stale is what can be used if that takes long or fails, or nil.
-func (c *Cache) miss(ctx context.Context, q *query, key string, stale *Entry, buf []byte) []byte {
-	if stale != nil && stale.held(q.start) {
+func (c *Cache) miss(ctx context.Context, q *wire.Query, key string, stale *Entry, buf []byte) []byte {
+	if stale != nil && stale.held(q.Start) {
 		return c.send(q, stale, Stale, buf)
 	}
 	f, e := c.join(key)
@@ -98,7 +98,7 @@ func (c *Cache) miss(ctx context.Context, q *query, key string, stale *Entry, bu
 }
 
 // await answers with what a flight brings. A nil flight could not begin.
-func (c *Cache) await(ctx context.Context, q *query, f *flight, stale *Entry, outcome Outcome, buf []byte) []byte {
+func (c *Cache) await(ctx context.Context, q *wire.Query, f *flight, stale *Entry, outcome Outcome, buf []byte) []byte {
 	if f == nil {
 		c.shed.Add(1)
 		if stale != nil {
@@ -108,7 +108,7 @@ func (c *Cache) await(ctx context.Context, q *query, f *flight, stale *Entry, ou
 	}
 	patience := c.cfg.Timeout + grace
 	if stale != nil {
-		patience = c.cfg.StaleAfter - q.start.Sub(f.since)
+		patience = c.cfg.StaleAfter - q.Start.Sub(f.since)
 	}
 	landed := wait(ctx, f, patience)
 	switch {
@@ -137,9 +137,9 @@ func wait(ctx context.Context, f *flight, d time.Duration) bool {
 }
 
 // status answers without an entry.
-func (c *Cache) status(q *query, rcode uint16, buf []byte) []byte {
+func (c *Cache) status(q *wire.Query, rcode uint16, buf []byte) []byte {
 	c.observe(q, rcode, "", Uncached)
-	return q.AppendStatus(buf[:0], q.req, wire.Status{Rcode: rcode, Cookie: q.cookie.Option()})
+	return q.AppendStatus(buf[:0], q.Msg, wire.Status{Rcode: rcode, Cookie: q.From.Cookie.Option()})
 }
 
 // probed is what a client is told of its server cookie (RFC 7873 section 5.4).
@@ -155,19 +155,19 @@ func probed(s wire.CookieState) uint16 {
 }
 
 // fail answers SERVFAIL without an entry.
-func (c *Cache) fail(q *query, text string, outcome Outcome, buf []byte) []byte {
+func (c *Cache) fail(q *wire.Query, text string, outcome Outcome, buf []byte) []byte {
 	c.observe(q, wire.RcodeServerFailure, "", outcome)
-	return q.AppendStatus(buf[:0], q.req, wire.Status{
-		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text, Cookie: q.cookie.Option(),
+	return q.AppendStatus(buf[:0], q.Msg, wire.Status{
+		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text, Cookie: q.From.Cookie.Option(),
 	})
 }
 
-func (c *Cache) observe(q *query, rcode uint16, zone string, outcome Outcome) {
+func (c *Cache) observe(q *wire.Query, rcode uint16, zone string, outcome Outcome) {
 	if c.cfg.Observe == nil {
 		return
 	}
 	c.cfg.Observe(Event{
-		Protocol: q.proto, Outcome: outcome, Type: q.Type, Rcode: rcode, Zone: zone, Duration: time.Since(q.start),
+		Protocol: q.From.Protocol, Outcome: outcome, Type: q.Type, Rcode: rcode, Zone: zone, Duration: time.Since(q.Start),
 	})
 }
 

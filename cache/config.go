@@ -16,7 +16,6 @@ type Config struct {
 	Overtake    time.Duration // 2.5s; a call of the Source older than this is not waited for by new requests
 	MaxFlights  int           // 10000; calls of the Source at a time
 	NoPrefetch  bool          // false; popular entries are renewed before they expire
-	MaxUDP      int           // 1232; octets of a reply by UDP, at least 512 (RFC 9715)
 
 	// Observe is called once for each request, before its reply goes out. It must not block; nil is none.
 	Observe func(Event)
@@ -39,10 +38,6 @@ func (c Config) withDefaults() Config {
 	if c.MaxFlights <= 0 {
 		c.MaxFlights = 10000
 	}
-	if c.MaxUDP <= 0 {
-		c.MaxUDP = 1232
-	}
-	c.MaxUDP = max(c.MaxUDP, 512)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

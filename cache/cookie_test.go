@@ -82,14 +82,14 @@ func TestCookieInEveryReply(t *testing.T) {
 					tt.change(m)
 				}
 			}
-			raw := b.ServeWire(t.Context(), request(t, tt.name, dns.TypeA, withCookie(tt.size), change), from, nil)
+			raw := serve(t.Context(), b.Cache, request(t, tt.name, dns.TypeA, withCookie(tt.size), change), from, nil)
 			if limit := min(int(tt.size), 1232); by == wire.UDP && len(raw) > limit {
 				t.Errorf("%s: %d octets", tt.story, len(raw))
 			}
 			if got, want := cookieIn(unpack(t, raw)), hex.EncodeToString(from.Cookie.Value[:]); got != want {
 				t.Errorf("%s by %s: cookie %q, want %q", tt.story, by, got, want)
 			}
-			raw = b.ServeWire(t.Context(), request(t, tt.name, dns.TypeA, edns(tt.size), change), peer(by), nil)
+			raw = serve(t.Context(), b.Cache, request(t, tt.name, dns.TypeA, edns(tt.size), change), peer(by), nil)
 			if got := cookieIn(unpack(t, raw)); got != "" {
 				t.Errorf("%s by %s without a cookie: %q", tt.story, by, got)
 			}
@@ -115,7 +115,7 @@ func TestProbe(t *testing.T) {
 		wire.CookieNone: dns.RcodeFormatError, wire.CookieClient: dns.RcodeSuccess,
 		wire.CookieValid: dns.RcodeSuccess, wire.CookieBad: dns.RcodeBadCookie,
 	} {
-		reply := unpack(t, b.ServeWire(t.Context(), req, cookied(wire.UDP, state), nil))
+		reply := unpack(t, serve(t.Context(), b.Cache, req, cookied(wire.UDP, state), nil))
 		if reply.Rcode != rcode || len(reply.Question)+len(reply.Answer) > 0 || (cookieIn(reply) == "") != (state == wire.CookieNone) {
 			t.Errorf("%s: %v", state, reply)
 		}
@@ -130,7 +130,7 @@ func TestHitWithCookieAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 0, 1232)
 	ctx, from, i := t.Context(), cookied(wire.UDP, wire.CookieValid), 0
 	if n := testing.AllocsPerRun(1000, func() {
-		buf = c.ServeWire(ctx, reqs[i%len(reqs)], from, buf)
+		buf = serve(ctx, c, reqs[i%len(reqs)], from, buf)
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations for each hit", n)

@@ -44,8 +44,8 @@ func FuzzServe(f *testing.F) {
 		if asked := wire.Peek(req); len(asked.Cookie(req)) > 0 {
 			from = cookied(from.Protocol, wire.CookieClient)
 		}
-		first := c.ServeWire(t.Context(), req, from, nil)
-		second := c.ServeWire(t.Context(), req, from, make([]byte, 0, 4096))
+		first := serve(t.Context(), c, req, from, nil)
+		second := serve(t.Context(), c, req, from, make([]byte, 0, 4096))
 		if !bytes.Equal(before, req) {
 			t.Fatal("the request was changed")
 		}
@@ -104,7 +104,7 @@ func TestConcurrently(t *testing.T) {
 			for i := range 1500 {
 				n := rand.IntN(60)
 				req := request(t, fmt.Sprintf("N%d.eth.", n), dns.TypeA, func(m *dns.Msg) { m.Id = uint16(i) })
-				buf = c.ServeWire(t.Context(), req, peer(wire.TCP), buf)
+				buf = serve(t.Context(), c, req, peer(wire.TCP), buf)
 				m := unpack(t, buf)
 				for _, rr := range m.Answer {
 					if a, ok := rr.(*dns.A); !ok || int(a.A.To4()[3]) != n {

@@ -10,33 +10,29 @@ import (
 const staleTTL = 30
 
 // send makes the reply to a request from an entry: copy, patch, and truncate where it has to be.
-func (c *Cache) send(q *query, e *Entry, outcome Outcome, buf []byte) []byte {
+func (c *Cache) send(q *wire.Query, e *Entry, outcome Outcome, buf []byte) []byte {
 	c.observe(q, e.rcode(), e.Zone, outcome)
 	msg := append(buf[:0], e.Wire...)
-	q.Readdress(msg, q.req, e.Rcode)
+	q.Readdress(msg, q.Msg, e.Rcode)
 	if outcome == Stale {
 		wire.SetTTLs(msg, e.ttls, staleTTL)
 		// RFC 8767 does not say: whatever proved the data, signatures or a block of the chain, was good for
 		// as long as its TTL, and nobody has looked since.
 		wire.ClearAD(msg)
 	} else {
-		wire.Age(msg, e.ttls, uint32(e.age(q.start)/time.Second), e.limit)
-	}
-	limit := wire.MaxMessage
-	if q.proto == wire.UDP {
-		limit = min(q.UDPSize, c.cfg.MaxUDP)
+		wire.Age(msg, e.ttls, uint32(e.age(q.Start)/time.Second), e.limit)
 	}
 	if !q.EDNS {
-		return wire.Truncate(msg, limit)
+		return wire.Truncate(msg, q.Limit)
 	}
-	opt := wire.OPT{Rcode: e.rcode(), DO: q.DO, HasEDE: e.HasEDE, EDECode: e.EDECode, EDEText: e.EDEText, Cookie: q.cookie.Option()}
+	opt := wire.OPT{Rcode: e.rcode(), DO: q.DO, HasEDE: e.HasEDE, EDECode: e.EDECode, EDEText: e.EDEText, Cookie: q.From.Cookie.Option()}
 	if outcome == Stale {
 		opt.HasEDE, opt.EDECode, opt.EDEText = true, staleCode(e), ""
 	}
 	if q.Origin && len(e.Origin) > 0 {
 		opt.Origin = e.Origin
 	}
-	return fit(msg, &opt, limit)
+	return fit(msg, &opt, q.Limit)
 }
 
 func staleCode(e *Entry) uint16 {

@@ -102,7 +102,7 @@ func askCache(t testing.TB, c *cache.Cache, name string, rrtype uint16, change f
 	t.Helper()
 	peer := wire.Peer{Addr: netip.MustParseAddrPort("127.0.0.1:53"), Protocol: wire.TCP}
 	got := new(dns.Msg)
-	if err := got.Unpack(c.ServeWire(t.Context(), request(t, name, rrtype, change), peer, nil)); err != nil {
+	if err := got.Unpack(answer(t, c, request(t, name, rrtype, change), peer)); err != nil {
 		t.Fatal(err)
 	}
 	return got

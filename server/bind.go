@@ -84,7 +84,7 @@ func (s *Server) listen(b binding, conf *Config) ([]listener, error) {
 		return nil, listenError("tcp", b.address, err)
 	}
 	if b.proto == wire.DoH {
-		return []listener{newDoHListener(s, l, conf)}, nil
+		return []listener{newDoHListener(s, l, &conf.Config)}, nil
 	}
 	return []listener{newStreamListener(s, l, b.proto)}, nil
 }

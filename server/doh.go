@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -21,7 +20,7 @@ func (s *Server) DoH() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	conf := s.conf.Load()
-	defer s.recoverHTTP(w, conf)
+	defer s.recoverHTTP(w)
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -50,24 +49,22 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config) {
 	q, err := s.readQuery(r, conf)
 	if err != nil {
-		s.fail(w, err, conf)
+		s.fail(w, err)
 		return
 	}
 	if q.large {
-		defer s.large.leave()
+		defer s.in.LeaveLarge()
 	}
 	// Only now: a client that sends its body slowly, over as many streams as it likes, takes no place
 	// of those who have asked.
-	if !s.stream.enter(conf.MaxStream) {
-		s.fail(w, &httpError{http.StatusServiceUnavailable, "too many requests under way"}, conf)
+	if !s.in.EnterStream() {
+		s.fail(w, &httpError{http.StatusServiceUnavailable, "too many requests under way"})
 		return
 	}
-	defer s.stream.leave()
-	ctx, cancel := context.WithTimeout(r.Context(), conf.QueryTimeout)
-	defer cancel()
+	defer s.in.LeaveStream()
 	m := s.messages.Get().(*message)
 	defer s.messages.Put(m)
-	reply := s.answer(ctx, q.msg, httpPeer(r), m.reply[:0])
+	reply := s.answer(q.msg, httpPeer(r), m.reply[:0])
 	if len(reply) == 0 {
 		http.Error(w, "the message deserves no reply", http.StatusBadRequest)
 		return
@@ -76,7 +73,7 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config
 	h.Set("Content-Type", typeMessage)
 	if q.json {
 		if body, err = conf.JSON.Reply(reply); err != nil {
-			conf.Log.Error("a reply has no JSON form", "error", err)
+			s.in.Conf().Log.Error("a reply has no JSON form", "error", err)
 			http.Error(w, "the reply has no JSON form", http.StatusInternalServerError)
 			return
 		}
@@ -91,15 +88,14 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, conf *Config
 		return
 	}
 	if _, err := w.Write(body); err != nil {
-		conf.Stats.WriteErrors.Add(1)
+		s.in.Conf().Stats.WriteErrors.Add(1)
 	}
 }
 
 // recoverHTTP is for panics outside the Handler: of the JSONCodec.
-func (s *Server) recoverHTTP(w http.ResponseWriter, conf *Config) {
+func (s *Server) recoverHTTP(w http.ResponseWriter) {
 	if cause := recover(); cause != nil {
-		conf.Stats.Panics.Add(1)
-		s.logPanic(conf, cause)
+		s.in.LogPanic(cause)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 	}
 }
@@ -112,14 +108,13 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.text }
 
-func (s *Server) fail(w http.ResponseWriter, err error, conf *Config) {
+func (s *Server) fail(w http.ResponseWriter, err error) {
 	he := &httpError{http.StatusBadRequest, "bad request"}
 	errors.As(err, &he)
 	if he.status == http.StatusServiceUnavailable {
-		conf.Stats.Shed.Add(1)
 		w.Header().Set("Retry-After", "1")
 	} else {
-		conf.Stats.Malformed.Add(1)
+		s.in.Conf().Stats.Malformed.Add(1)
 	}
 	http.Error(w, he.text, he.status)
 }

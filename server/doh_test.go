@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 // codec is a JSONCodec on the DNS library.
@@ -116,7 +117,7 @@ func TestDoHRequests(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if s.stream.n.Load() != 0 || s.large.n.Load() != 0 {
+			if s.in.Load().Stream != 0 || s.in.Load().Large != 0 {
 				t.Error("a place was not given back")
 			}
 		})
@@ -124,9 +125,9 @@ func TestDoHRequests(t *testing.T) {
 }
 
 func TestDoHLargePost(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a := newActor()
-	s := New(Config{MaxLarge: 1, Stats: stats}, a)
+	s := New(Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxLarge: 1}}}, a)
 	q := question("slow.example")
 	q.SetEdns0(1232, false)
 	q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_PADDING{Padding: make([]byte, 60000)})
@@ -154,8 +155,8 @@ func TestDoHLargePost(t *testing.T) {
 }
 
 func TestDoHShedsWhenFull(t *testing.T) {
-	s := New(Config{MaxStream: 1}, newActor())
-	if !s.stream.enter(1) {
+	s := New(Config{Config: intake.Config{Limits: intake.Limits{MaxStream: 1}}}, newActor())
+	if !s.in.EnterStream() {
 		t.Fatal("no room")
 	}
 	get := func() int {
@@ -166,7 +167,7 @@ func TestDoHShedsWhenFull(t *testing.T) {
 	if got := get(); got != 503 {
 		t.Errorf("status %d, want 503", got)
 	}
-	s.stream.leave()
+	s.in.LeaveStream()
 	if got := get(); got != 200 {
 		t.Errorf("status %d, want 200", got)
 	}
@@ -174,7 +175,7 @@ func TestDoHShedsWhenFull(t *testing.T) {
 
 // TestDoHSlowBodyTakesNoPlace: a client that does not end its body keeps nobody else from being answered.
 func TestDoHSlowBodyTakesNoPlace(t *testing.T) {
-	s := New(Config{MaxStream: 1}, newActor())
+	s := New(Config{Config: intake.Config{Limits: intake.Limits{MaxStream: 1}}}, newActor())
 	body, rest := io.Pipe()
 	slow := httptest.NewRequest("POST", "/dns-query", body)
 	slow.Header.Set("Content-Type", typeMessage)
@@ -214,8 +215,8 @@ func httpsClient(t *testing.T, conf *tls.Config, h2 bool) *http.Client {
 
 func TestDoHOverTLS(t *testing.T) {
 	cert, pool := newCertificate(t)
-	stats := new(Stats)
-	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, Path: "/resolve", Stats: stats}, newActor())
+	stats := new(intake.Stats)
+	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, Path: "/resolve", Config: intake.Config{Stats: stats}}, newActor())
 	target := "https://" + at(t, s, wire.DoH) + "/resolve"
 	for _, h2 := range []bool{true, false} {
 		c := httpsClient(t, &tls.Config{RootCAs: pool}, h2)
@@ -278,8 +279,8 @@ func TestDoHShutdownAnswers(t *testing.T) {
 
 func TestDoHIdleConnectionMakesRoom(t *testing.T) {
 	cert, pool := newCertificate(t)
-	stats := new(Stats)
-	s := begin(t, Config{DNS: []string{"127.0.0.1:0"}, DoH: []string{"127.0.0.1:0"}, Certificate: cert, MaxConns: 1, Stats: stats}, newActor())
+	stats := new(intake.Stats)
+	s := begin(t, Config{DNS: []string{"127.0.0.1:0"}, DoH: []string{"127.0.0.1:0"}, Certificate: cert, Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxConns: 1}}}, newActor())
 	c := httpsClient(t, &tls.Config{RootCAs: pool}, true)
 	resp, err := c.Get("https://" + at(t, s, wire.DoH) + "/dns-query?dns=" + b64(packed(t, question("a"))))
 	if err != nil {
@@ -287,12 +288,11 @@ func TestDoHIdleConnectionMakesRoom(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
-	wait(t, "the connection to be idle", func() bool {
-		s.table.mu.Lock()
-		defer s.table.mu.Unlock()
-		return s.table.idlest() != nil
+	wait(t, "the idle connection to make room", func() bool {
+		c := &dns.Client{Net: "tcp", Timeout: 3 * time.Second}
+		_, _, err := c.Exchange(question("example.org"), at(t, s, wire.TCP))
+		return err == nil
 	})
-	ask(t, "tcp", at(t, s, wire.TCP), "example.org")
 	if got := stats.Conns()[2]; got.Evicted != 1 {
 		t.Errorf("counted %+v, want one evicted", got)
 	}
@@ -347,7 +347,7 @@ func FuzzReadGet(f *testing.F) {
 // TestDoHSlowBody: a client that drips its body is cut.
 func TestDoHSlowBody(t *testing.T) {
 	cert, pool := newCertificate(t)
-	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, ReadTimeout: 100 * time.Millisecond}, newActor())
+	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, Config: intake.Config{Limits: intake.Limits{ReadTimeout: 100 * time.Millisecond}}}, newActor())
 	conn, err := tls.Dial("tcp", at(t, s, wire.DoH), &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		t.Fatal(err)

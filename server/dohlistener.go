@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 // maxHeader bounds the header of an HTTP request, and by that the length of a GET: more than ten
@@ -24,7 +24,7 @@ type doHListener struct {
 }
 
 // newDoHListener makes a listener whose time limits stay those of conf.
-func newDoHListener(s *Server, socket *net.TCPListener, conf *Config) *doHListener {
+func newDoHListener(s *Server, socket *net.TCPListener, conf *intake.Config) *doHListener {
 	l := &doHListener{s: s, l: tableListener{TCPListener: socket, s: s, proto: wire.DoH}}
 	l.http = &http.Server{
 		Handler:           s.DoH(),
@@ -35,7 +35,7 @@ func newDoHListener(s *Server, socket *net.TCPListener, conf *Config) *doHListen
 		IdleTimeout:       conf.IdleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         trackState,
-		BaseContext:       func(net.Listener) context.Context { return s.base },
+		BaseContext:       func(net.Listener) context.Context { return s.in.Base() },
 		ErrorLog:          slog.NewLogLogger(conf.Log.Handler(), slog.LevelDebug), // mostly failed handshakes
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          conf.MaxPipeline,
@@ -59,10 +59,9 @@ func trackState(conn net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateActive:
-		s.under.Store(1)
+		s.Begin(1)
 	case http.StateIdle:
-		s.last.Store(time.Now().UnixNano())
-		s.under.Store(0)
+		s.End(1)
 	}
 }
 
@@ -71,7 +70,7 @@ func (l *doHListener) addr() net.Addr { return l.l.Addr() }
 func (l *doHListener) serve() {
 	err := l.http.ServeTLS(l.l, "", "")
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
-		l.s.conf.Load().Log.Error("DNS over HTTPS has ended", "address", l.addr().String(), "error", err)
+		l.s.in.Conf().Log.Error("DNS over HTTPS has ended", "address", l.addr().String(), "error", err)
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *Server) readQuery(r *http.Request, conf *Config) (query, error) {
 	}
 	if err == nil && malformed(q.msg) {
 		if q.large {
-			s.large.leave()
+			s.in.LeaveLarge()
 		}
 		return query{}, &httpError{http.StatusBadRequest, "this is no DNS query"}
 	}
@@ -52,7 +52,7 @@ func (s *Server) readPost(r *http.Request, conf *Config) (query, error) {
 	} else if err != nil {
 		return query{}, err
 	}
-	if !s.large.enter(conf.MaxLarge) {
+	if !s.in.EnterLarge() {
 		return query{}, &httpError{http.StatusServiceUnavailable, "too many large requests under way"}
 	}
 	_, err = io.CopyN(&body, r.Body, maxMessage-maxSmall)
@@ -62,7 +62,7 @@ func (s *Server) readPost(r *http.Request, conf *Config) (query, error) {
 	case err == nil:
 		err = errTooLong()
 	}
-	s.large.leave()
+	s.in.LeaveLarge()
 	return query{}, err
 }
 

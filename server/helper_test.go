@@ -22,12 +22,16 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
+// handlerFunc has nothing at hand.
 type handlerFunc func(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte
 
-func (f handlerFunc) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
-	return f(ctx, req, from, buf)
+func (f handlerFunc) Hit(_ *wire.Query, buf []byte) ([]byte, bool) { return buf[:0], false }
+
+func (f handlerFunc) Miss(ctx context.Context, q *wire.Query, buf []byte) []byte {
+	return f(ctx, q.Msg, q.From, buf)
 }
 
 // actor answers by the first label of the question: slow waits, big is long, panic panics, silent has
@@ -39,7 +43,10 @@ type actor struct {
 
 func newActor() *actor { return &actor{release: make(chan struct{}), slow: make(chan string, 1000)} }
 
-func (a *actor) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
+func (a *actor) Hit(_ *wire.Query, buf []byte) ([]byte, bool) { return buf[:0], false }
+
+func (a *actor) Miss(ctx context.Context, query *wire.Query, buf []byte) []byte {
+	req, from := query.Msg, query.From
 	var q dns.Msg
 	if err := q.Unpack(req); err != nil || len(q.Question) != 1 {
 		return nil
@@ -81,7 +88,7 @@ func (a *actor) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf [
 }
 
 // begin starts a server on loopback. The test fails if goroutines outlive the server's Shutdown.
-func begin(t *testing.T, conf Config, h Handler) *Server {
+func begin(t *testing.T, conf Config, h intake.Handler) *Server {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	if len(conf.DNS)+len(conf.DoT)+len(conf.DoH) == 0 {

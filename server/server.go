@@ -10,8 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 // Server owns the listeners.
@@ -20,16 +22,9 @@ import (
 //
 // Its methods may be called concurrently.
 type Server struct {
-	handler  atomic.Pointer[Handler]
+	in       *intake.Intake
 	conf     atomic.Pointer[Config]
-	base     context.Context
-	cancel   context.CancelFunc
-	epochs   epochs
-	table    *connTable
 	messages sync.Pool // *message
-
-	udp, stream, large gate
-	panicked           atomic.Int64 // when a panic was last logged, in Unix nanoseconds
 
 	mu     sync.Mutex // guards what follows
 	state  state
@@ -53,20 +48,17 @@ type listener interface {
 	abandon()              // instead of serve
 }
 
-// New returns a Server that does not listen yet. h answers until SetHandler names another.
-func New(conf Config, h Handler) *Server {
-	s := &Server{table: newConnTable(), open: make(map[binding][]listener)}
-	s.base, s.cancel = context.WithCancel(context.Background())
-	s.epochs.base = s.base
-	s.messages.New = func() any { return new(message) }
+// New returns a Server that does not listen yet. h answers behind the guards until SetHandler names others.
+func New(conf Config, h intake.Handler, guards ...intake.Guard) *Server {
 	conf = conf.withDefaults()
+	s := &Server{in: intake.New(conf.Config, h, guards...), open: make(map[binding][]listener)}
+	s.messages.New = func() any { return new(message) }
 	s.conf.Store(&conf)
-	s.SetHandler(h)
 	return s
 }
 
-// SetHandler swaps the Handler. Requests under way end with the old one.
-func (s *Server) SetHandler(h Handler) { s.handler.Store(&h) }
+// SetHandler swaps the Handler and the guards. Requests under way end with the old ones.
+func (s *Server) SetHandler(h intake.Handler, guards ...intake.Guard) { s.in.SetHandler(h, guards...) }
 
 // Start binds all addresses and serves in the background. It binds all or none; its error names the
 // address, the cause, and what can be done about it.
@@ -94,7 +86,7 @@ func (s *Server) Reconfigure(conf Config) error {
 		return ErrClosed
 	}
 	if conf.Stats == nil {
-		conf.Stats = s.conf.Load().Stats
+		conf.Stats = s.in.Conf().Stats
 	}
 	return s.apply(conf.withDefaults())
 }
@@ -122,11 +114,12 @@ func (s *Server) apply(conf Config) error {
 		}
 		added[b] = ls
 	}
+	s.in.Configure(conf.Config)
 	s.conf.Store(&conf)
 	for b, ls := range s.open {
 		if !slices.Contains(want, b) {
 			delete(s.open, b)
-			s.retire(ls, &conf)
+			s.retire(ls)
 		}
 	}
 	for b, ls := range added {
@@ -137,8 +130,9 @@ func (s *Server) apply(conf Config) error {
 }
 
 // retire drains listeners in the background, within the time that a request can take.
-func (s *Server) retire(ls []listener, conf *Config) {
-	ctx, cancel := context.WithTimeout(s.base, conf.QueryTimeout+conf.WriteTimeout+2*epochLength)
+func (s *Server) retire(ls []listener) {
+	conf := s.in.Conf()
+	ctx, cancel := context.WithTimeout(s.in.Base(), conf.QueryTimeout+conf.WriteTimeout+2*time.Second)
 	var group sync.WaitGroup
 	each(ls, func(l listener) { group.Go(func() { l.drain(ctx) }) })
 	s.drains.Go(func() {
@@ -163,7 +157,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	group.Wait()
 	waitOr(ctx, &s.drains)
 	err := ctx.Err()
-	s.cancel() // ends what is left
+	s.in.Close() // ends what is left
 	s.drains.Wait()
 	return err
 }
@@ -188,26 +182,3 @@ func (s *Server) Addrs() []Bound {
 	sortBound(out)
 	return out
 }
-
-// answer has the Handler answer one request, and survives its panic.
-func (s *Server) answer(ctx context.Context, req []byte, from wire.Peer, buf []byte) (reply []byte) {
-	conf := s.conf.Load()
-	defer func() {
-		if cause := recover(); cause != nil {
-			conf.Stats.Panics.Add(1)
-			s.logPanic(conf, cause)
-			reply = wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeServerFailure, Cookie: from.Cookie.Option()})
-		}
-	}()
-	from.Cookie = conf.Cookies.judge(req, from.Addr.Addr())
-	conf.Stats.Cookies[from.Cookie.State].Add(1)
-	reply = (*s.handler.Load()).ServeWire(ctx, req, from, buf)
-	if len(reply) == 0 {
-		conf.Stats.Silent.Add(1)
-	}
-	return reply
-}
-
-// malformed tells what is not even handed to the Handler: shorter than a header, or itself a reply,
-// which answered would make two servers talk to each other for ever.
-func malformed(msg []byte) bool { return len(msg) < 12 || msg[2]&0x80 != 0 }

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 func shutdown(t *testing.T, s *Server, limit time.Duration) error {
@@ -100,7 +100,7 @@ func TestShutdownGivesUp(t *testing.T) {
 		t.Errorf("got %v, want the deadline", err)
 	}
 	// Its context has ended, which lets the actor go.
-	wait(t, "the handler to end", func() bool { return s.stream.n.Load() == 0 })
+	wait(t, "the handler to end", func() bool { return s.in.Load().Stream == 0 })
 }
 
 func TestReconfigure(t *testing.T) {
@@ -223,8 +223,8 @@ func TestSwapsUnderLoad(t *testing.T) {
 
 func TestPanicsAreSurvivedAndLoggedOnce(t *testing.T) {
 	var log syncBuffer
-	stats := new(Stats)
-	s := begin(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Stats: stats}, newActor())
+	stats := new(intake.Stats)
+	s := begin(t, Config{Config: intake.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Stats: stats}}, newActor())
 	for range 5 {
 		if r := ask(t, "udp", at(t, s, wire.UDP), "panic.example"); r.Rcode != dns.RcodeServerFailure {
 			t.Errorf("rcode %d", r.Rcode)
@@ -240,7 +240,7 @@ func TestPanicsAreSurvivedAndLoggedOnce(t *testing.T) {
 	if n := strings.Count(log.String(), "the actor was asked to"); n < 1 || n > 3 {
 		t.Errorf("logged %d times in much less than two seconds:\n%s", n, log.String())
 	}
-	if !strings.Contains(log.String(), "ServeWire") {
+	if !strings.Contains(log.String(), "(*actor).Miss") {
 		t.Error("the log has no stack")
 	}
 }
@@ -248,41 +248,10 @@ func TestPanicsAreSurvivedAndLoggedOnce(t *testing.T) {
 // A handler that waits is told when its time is up.
 func TestQueryTimeout(t *testing.T) {
 	a := newActor()
-	s := begin(t, Config{QueryTimeout: 50 * time.Millisecond}, a)
+	s := begin(t, Config{Config: intake.Config{Limits: intake.Limits{QueryTimeout: 50 * time.Millisecond}}}, a)
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	write(t, conn, framed(t, "slow.example"))
 	if got := readReplies(t, conn, -1); len(got) != 0 {
 		t.Errorf("%d replies", len(got))
 	}
-}
-
-func TestEpochs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		base, cancel := context.WithCancel(t.Context())
-		e := epochs{base: base}
-		first := e.context(5 * time.Second)
-		time.Sleep(900 * time.Millisecond)
-		if e.context(5*time.Second) != first {
-			t.Error("two contexts in one second")
-		}
-		if e.context(7*time.Second) == first {
-			t.Error("one context for two lengths of life")
-		}
-		late := e.context(5 * time.Second)
-		time.Sleep(5 * time.Second)
-		if late.Err() != nil {
-			t.Error("a context ended before its time")
-		}
-		time.Sleep(1100 * time.Millisecond)
-		synctest.Wait()
-		if first.Err() == nil || late.Err() == nil {
-			t.Error("a context outlived its time")
-		}
-		last := e.context(5 * time.Second)
-		cancel()
-		synctest.Wait()
-		if last.Err() == nil {
-			t.Error("a context outlived the server")
-		}
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 const (
@@ -43,7 +44,7 @@ type stream struct {
 }
 
 func newStream(s *Server, sl *slot, proto wire.Protocol, security *tls.Config) *stream {
-	conf := s.conf.Load()
+	conf := s.in.Conf()
 	c := &stream{s: s, conn: sl, slot: sl, room: make(chan struct{}, conf.MaxPipeline)}
 	c.peer = wire.Peer{Addr: addrPortOf(sl.RemoteAddr()), Protocol: proto}
 	if security != nil {
@@ -70,10 +71,10 @@ func (c *stream) handshake() bool {
 	if !ok {
 		return true
 	}
-	conf := c.s.conf.Load()
+	conf := c.s.in.Conf()
 	c.arm(conf.ReadTimeout)
 	_ = conn.SetWriteDeadline(time.Now().Add(conf.ReadTimeout))
-	if err := conn.HandshakeContext(c.s.base); err != nil {
+	if err := conn.HandshakeContext(c.s.in.Base()); err != nil {
 		conf.Log.Debug("TLS handshake failed", "client", c.peer.Addr.Addr().String(), "error", err)
 		return false
 	}
@@ -108,8 +109,8 @@ func (c *stream) isStopping() bool {
 // await waits for the first octet of a message. It reports false when there will be none.
 func (c *stream) await() bool {
 	for {
-		conf := c.s.conf.Load()
-		left := conf.IdleTimeout - c.slot.idle()
+		conf := c.s.in.Conf()
+		left := conf.IdleTimeout - c.slot.Idle()
 		if left <= 0 {
 			return false
 		}
@@ -127,11 +128,10 @@ func (c *stream) await() bool {
 
 // next reads one message and starts on its answer. It reports false when nothing more is to be read.
 func (c *stream) next() bool {
-	conf := c.s.conf.Load()
+	conf := c.s.in.Conf()
 	c.room <- struct{}{} // while full, the client's data waits in its socket
-	if !c.s.stream.enter(conf.MaxStream) {
+	if !c.s.in.EnterStream() {
 		<-c.room
-		conf.Stats.Shed.Add(1)
 		return false
 	}
 	c.arm(conf.ReadTimeout)
@@ -142,16 +142,16 @@ func (c *stream) next() bool {
 	}
 	if err != nil {
 		c.s.messages.Put(m)
-		c.s.stream.leave()
+		c.s.in.LeaveStream()
 		<-c.room
 		c.countReadError(err, conf)
 		return false
 	}
-	c.slot.begin()
+	c.slot.Begin(1)
 	c.work.Add(1)
 	if large {
 		c.answer(m, req, conf) // one at a time: it holds memory that others cannot have
-		c.s.large.leave()
+		c.s.in.LeaveLarge()
 		return true
 	}
 	go c.answer(m, req, conf)
@@ -164,25 +164,23 @@ var (
 )
 
 // read reads a message. A large one has a place in the large gate, which the caller gives back.
-func (c *stream) read(m *message, conf *Config) (req []byte, large bool, err error) {
+func (c *stream) read(m *message, conf *intake.Config) (req []byte, large bool, err error) {
 	head, err := c.in.Peek(frameLen)
 	if err != nil {
 		return nil, false, err
 	}
-	if large = int(head[0])<<8|int(head[1]) > maxSmall; large && !c.s.large.enter(conf.MaxLarge) {
+	if large = int(head[0])<<8|int(head[1]) > maxSmall; large && !c.s.in.EnterLarge() {
 		return nil, false, errLarge
 	}
 	if req, err = readFrame(c.in, m.req[:0]); large && (err != nil || malformed(req)) {
-		c.s.large.leave()
+		c.s.in.LeaveLarge()
 		large = false
 	}
 	return req, large, err
 }
 
-func (c *stream) countReadError(err error, conf *Config) {
+func (c *stream) countReadError(err error, conf *intake.Config) {
 	switch {
-	case errors.Is(err, errLarge):
-		conf.Stats.Shed.Add(1)
 	case errors.Is(err, errMalformed), errors.Is(err, errEmptyFrame), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, os.ErrDeadlineExceeded) && !c.isStopping():
 		conf.Stats.Malformed.Add(1)
@@ -190,15 +188,15 @@ func (c *stream) countReadError(err error, conf *Config) {
 }
 
 // answer has the request answered and writes the reply.
-func (c *stream) answer(m *message, req []byte, conf *Config) {
+func (c *stream) answer(m *message, req []byte, conf *intake.Config) {
 	defer func() {
 		c.s.messages.Put(m)
-		c.slot.end()
-		c.s.stream.leave()
+		c.slot.End(1)
+		c.s.in.LeaveStream()
 		<-c.room
 		c.work.Done()
 	}()
-	reply := c.s.answer(c.s.epochs.context(conf.QueryTimeout), req, c.peer, m.reply[frameLen:frameLen])
+	reply := c.s.answer(req, c.peer, m.reply[frameLen:frameLen])
 	switch {
 	case len(reply) == 0:
 		c.stop(0) // a client that sends what deserves no reply would wait for it
@@ -210,7 +208,7 @@ func (c *stream) answer(m *message, req []byte, conf *Config) {
 	}
 }
 
-func (c *stream) write(framed []byte, conf *Config) {
+func (c *stream) write(framed []byte, conf *intake.Config) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
 	if c.broken {
@@ -248,3 +246,6 @@ type message struct {
 	req   [maxSmall]byte
 	reply [frameLen + maxSmall]byte
 }
+
+// malformed tells what is not even handed to the Handler: shorter than a header, or itself a reply.
+func malformed(msg []byte) bool { return len(msg) < 12 || msg[2]&0x80 != 0 }

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 func framed(t testing.TB, names ...string) []byte {
@@ -157,7 +158,7 @@ func TestPipeliningOutOfOrder(t *testing.T) {
 
 func TestPipelineBound(t *testing.T) {
 	a := newActor()
-	s := begin(t, Config{MaxPipeline: 3}, a)
+	s := begin(t, Config{Config: intake.Config{Limits: intake.Limits{MaxPipeline: 3}}}, a)
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	write(t, conn, framed(t, "slow.a", "slow.b", "slow.c", "slow.d", "slow.e"))
 	for range 3 {
@@ -243,8 +244,8 @@ func TestStreamEnds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stats := new(Stats)
-			s := begin(t, Config{Stats: stats, IdleTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond}, newActor())
+			stats := new(intake.Stats)
+			s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{IdleTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond}}}, newActor())
 			conn := dialTCP(t, at(t, s, wire.TCP))
 			write(t, conn, tt.send)
 			if got := readReplies(t, conn, -1); len(got) != tt.replies {
@@ -255,7 +256,7 @@ func TestStreamEnds(t *testing.T) {
 			}
 			conn.Close()
 			wait(t, "the places to be given back", func() bool {
-				return s.stream.n.Load() == 0 && s.large.n.Load() == 0 && stats.Conns()[0].Open == 0
+				return s.in.Load().Stream == 0 && s.in.Load().Large == 0 && stats.Conns()[0].Open == 0
 			})
 		})
 	}
@@ -263,7 +264,7 @@ func TestStreamEnds(t *testing.T) {
 
 // A client that sends an octet now and then holds its connection no longer than one that sends none.
 func TestSlowDripIsCut(t *testing.T) {
-	s := begin(t, Config{ReadTimeout: 150 * time.Millisecond}, newActor())
+	s := begin(t, Config{Config: intake.Config{Limits: intake.Limits{ReadTimeout: 150 * time.Millisecond}}}, newActor())
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	start := time.Now()
 	for _, b := range framed(t, "a.rather.long.name.to.spell") {
@@ -283,7 +284,7 @@ func TestSlowDripIsCut(t *testing.T) {
 // A connection with a question under way is not idle, and its idle time counts from the last reply.
 func TestIdleCountsFromTheLastReply(t *testing.T) {
 	a := newActor()
-	s := begin(t, Config{IdleTimeout: 300 * time.Millisecond}, a)
+	s := begin(t, Config{Config: intake.Config{Limits: intake.Limits{IdleTimeout: 300 * time.Millisecond}}}, a)
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	write(t, conn, framed(t, "slow.example"))
 	<-a.slow
@@ -299,14 +300,14 @@ func TestIdleCountsFromTheLastReply(t *testing.T) {
 
 // A client that asks and does not read is cut, and harms nobody else.
 func TestWriteDeadline(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a, long := newActor(), make([]byte, 60000)
-	s := begin(t, Config{WriteTimeout: 100 * time.Millisecond, Stats: stats}, handlerFunc(
+	s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{WriteTimeout: 100 * time.Millisecond}}}, handlerFunc(
 		func(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
 			if bytes.Contains(req, []byte("big")) {
 				return long
 			}
-			return a.ServeWire(ctx, req, from, buf)
+			return a.Miss(ctx, &wire.Query{Msg: req, From: from}, buf)
 		}))
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	_ = conn.SetReadBuffer(1 << 12)
@@ -323,9 +324,9 @@ func TestWriteDeadline(t *testing.T) {
 }
 
 func TestLargeMessage(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a := newActor()
-	s := begin(t, Config{Stats: stats, MaxLarge: 1}, a)
+	s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxLarge: 1}}}, a)
 	large := func(name string) []byte {
 		q := question(name)
 		q.SetEdns0(1232, false)
@@ -344,13 +345,13 @@ func TestLargeMessage(t *testing.T) {
 	readReplies(t, first, 1)
 	write(t, first, large("example"))
 	readReplies(t, first, 1)
-	wait(t, "the place to be given back", func() bool { return s.large.n.Load() == 0 })
+	wait(t, "the place to be given back", func() bool { return s.in.Load().Large == 0 })
 }
 
 func TestStreamBoundInAll(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a := newActor()
-	s := begin(t, Config{Stats: stats, MaxStream: 2}, a)
+	s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxStream: 2}}}, a)
 	conn := dialTCP(t, at(t, s, wire.TCP))
 	write(t, conn, framed(t, "slow.a", "slow.b"))
 	<-a.slow
@@ -362,12 +363,12 @@ func TestStreamBoundInAll(t *testing.T) {
 	}
 	close(a.release)
 	readReplies(t, conn, 2)
-	wait(t, "the places to be given back", func() bool { return s.stream.n.Load() == 0 })
+	wait(t, "the places to be given back", func() bool { return s.in.Load().Stream == 0 })
 }
 
 func TestConnsPerClient(t *testing.T) {
-	stats := new(Stats)
-	s := begin(t, Config{DNS: []string{"0.0.0.0:0"}, Stats: stats, MaxConnsPerClient: 2}, newActor())
+	stats := new(intake.Stats)
+	s := begin(t, Config{DNS: []string{"0.0.0.0:0"}, Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxConnsPerClient: 2}}}, newActor())
 	_, port, _ := net.SplitHostPort(at(t, s, wire.TCP))
 	addr := net.JoinHostPort("127.0.0.1", port)
 	one, two := dialTCP(t, addr), dialTCP(t, addr)
@@ -399,9 +400,9 @@ func TestConnsPerClient(t *testing.T) {
 
 // With all places taken, the connection that has been idle for longest goes, and busy ones stay.
 func TestConnsInAll(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a := newActor()
-	s := begin(t, Config{Stats: stats, MaxConns: 3, MaxConnsPerClient: 100}, a)
+	s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxConns: 3, MaxConnsPerClient: 100}}}, a)
 	addr := at(t, s, wire.TCP)
 	busy, oldest, newer := dialTCP(t, addr), dialTCP(t, addr), dialTCP(t, addr)
 	write(t, busy, framed(t, "slow.example"))

@@ -60,7 +60,7 @@ func (l *streamListener) serve() {
 			return
 		default:
 			// Mostly too many open files: the others go on, and one of them will end.
-			l.s.conf.Load().Log.Warn("accept failed", "address", l.addr().String(), "error", err)
+			l.s.in.Conf().Log.Warn("accept failed", "address", l.addr().String(), "error", err)
 			time.Sleep(acceptPause)
 		}
 	}

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 const (
 	// maxSmall is the size of what is pooled. No client sends a longer request by UDP: one question
 	// and an OPT record with padding stay far below.
-	maxSmall = 4096
+	maxSmall = intake.MaxSmall
 	// drainGrace is how long a listener that is being drained still reads: what the kernel has taken
 	// from clients already is answered.
 	drainGrace = 30 * time.Millisecond
@@ -73,17 +74,16 @@ func (l *udpListener) serve() {
 				return
 			}
 			// A passing lack of memory, or an error of an earlier packet: never a reason to go deaf.
-			l.s.conf.Load().Log.Debug("UDP read failed", "address", l.addr().String(), "error", err)
+			l.s.in.Conf().Log.Debug("UDP read failed", "address", l.addr().String(), "error", err)
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		conf := l.s.conf.Load()
+		conf := l.s.in.Conf()
 		switch {
-		case p.n > maxSmall || malformed(p.req[:p.n]):
+		case p.n > maxSmall:
 			conf.Stats.Malformed.Add(1)
 			l.packets.Put(p)
-		case !l.s.udp.enter(conf.MaxUDP):
-			conf.Stats.Shed.Add(1)
+		case !l.s.in.EnterUDP():
 			l.packets.Put(p)
 		default:
 			l.work.Add(1)
@@ -101,12 +101,12 @@ func (l *udpListener) receive(p *packet) (err error) {
 	return err
 }
 
-func (l *udpListener) answer(p *packet, conf *Config) {
+func (l *udpListener) answer(p *packet, conf *intake.Config) {
 	defer l.work.Done()
-	defer l.s.udp.leave()
+	defer l.s.in.LeaveUDP()
 	defer l.packets.Put(p)
 	from := wire.Peer{Addr: netip.AddrPortFrom(p.from.Addr().Unmap(), p.from.Port()), Protocol: wire.UDP}
-	reply := l.s.answer(l.s.epochs.context(conf.QueryTimeout), p.req[:p.n], from, p.reply[:0])
+	reply := l.s.answer(p.req[:p.n], from, p.reply[:0])
 	if len(reply) == 0 {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 )
 
 func TestUDP(t *testing.T) {
@@ -49,8 +50,8 @@ func TestUDPRepliesFromTheAddressAsked(t *testing.T) {
 }
 
 func TestUDPStaysSilentOnGarbage(t *testing.T) {
-	stats := new(Stats)
-	s := begin(t, Config{Stats: stats}, newActor())
+	stats := new(intake.Stats)
+	s := begin(t, Config{Config: intake.Config{Stats: stats}}, newActor())
 	conn, err := net.Dial("udp", at(t, s, wire.UDP))
 	if err != nil {
 		t.Fatal(err)
@@ -87,9 +88,9 @@ func TestUDPStaysSilentOnGarbage(t *testing.T) {
 }
 
 func TestUDPShedsWhenFull(t *testing.T) {
-	stats := new(Stats)
+	stats := new(intake.Stats)
 	a := newActor()
-	s := begin(t, Config{Stats: stats, MaxUDP: 4}, a)
+	s := begin(t, Config{Config: intake.Config{Stats: stats, Limits: intake.Limits{MaxUDP: 4}}}, a)
 	conn, err := net.Dial("udp", at(t, s, wire.UDP))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestUDPShedsWhenFull(t *testing.T) {
 	// TCP has room of its own.
 	ask(t, "tcp", at(t, s, wire.TCP), "example.org")
 	close(a.release)
-	wait(t, "the room to be given back", func() bool { return s.udp.n.Load() == 0 })
+	wait(t, "the room to be given back", func() bool { return s.in.Load().UDP == 0 })
 	ask(t, "udp", at(t, s, wire.UDP), "example.org")
 }
 

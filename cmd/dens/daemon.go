@@ -21,6 +21,7 @@ import (
 	"dens/configs"
 	"dens/reply"
 	"dens/server"
+	"dens/server/intake"
 	"dens/web"
 )
 
@@ -38,8 +39,8 @@ type daemonState struct {
 	log      *slog.Logger
 	started  time.Time
 	store    *cache.Memory
-	stats    *server.Stats
-	cookies  *server.Cookies // of a secret that is drawn here
+	stats    *intake.Stats
+	cookies  *intake.Cookies // of a secret that is drawn here
 	registry *prometheus.Registry
 	metrics  *web.Metrics
 	server   *server.Server
@@ -53,7 +54,8 @@ type generation struct {
 	cfg     *configs.Config
 	stack   *stack
 	cache   *cache.Cache
-	access  *server.Access
+	access  *intake.Access
+	rate    *intake.RateLimit
 	unwatch context.CancelFunc // of the certificate's files
 }
 
@@ -62,8 +64,8 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 		log:     log,
 		started: time.Now(),
 		store:   cache.NewMemory(memoryConfig(cfg)),
-		stats:   new(server.Stats),
-		cookies: server.NewCookies(),
+		stats:   new(intake.Stats),
+		cookies: intake.NewCookies(),
 		failed:  make(chan error, 1),
 	}
 	if err := d.addMetrics(); err != nil {
@@ -76,7 +78,7 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 	d.current.Store(gen)
 	gen.stack.announceChains(nil)
 	gen.parts() // whoever was never asked is probed from now on
-	d.server = server.New(conf, d.handler(gen))
+	d.server = server.New(conf, gen.cache, gen.rate, gen.access)
 	if err := d.listen(cfg); err != nil {
 		gen.unwatch()
 		gen.stack.close()
@@ -128,21 +130,16 @@ func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Co
 		Stale:       cfg.Cache.Stale,
 		NoPrefetch:  !cfg.Cache.Prefetch,
 		MaxFlights:  cfg.Listen.MaxInFlight,
-		MaxUDP:      cfg.Listen.UDPSize,
 		Observe:     d.observe,
 		Log:         d.log,
 	})
-	gen.access = server.NewAccess(gen.cache, cfg.Access.Allow, d.stats)
-	return gen, conf, nil
-}
-
-// handler is the way of a query into a generation: rate limit, access, cache.
-func (d *daemonState) handler(gen *generation) server.Handler {
-	return server.NewRateLimit(gen.access, server.RateConfig{
-		Rate:  gen.cfg.Access.Rate,
-		Burst: gen.cfg.Access.Burst,
-		Slip:  slip(gen.cfg.Access.Slip),
+	gen.access = intake.NewAccess(cfg.Access.Allow, d.stats)
+	gen.rate = intake.NewRateLimit(intake.RateConfig{
+		Rate:  cfg.Access.Rate,
+		Burst: cfg.Access.Burst,
+		Slip:  slip(cfg.Access.Slip),
 	}, d.stats)
+	return gen, conf, nil
 }
 
 // slip translates "none" from the configuration's 0 to the server's -1.
@@ -156,22 +153,14 @@ func slip(n int) int {
 func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	cfg := gen.cfg
 	conf := server.Config{
-		DNS:               addresses(d.present(cfg.Listen.DNS)),
-		DoT:               addresses(d.present(cfg.Listen.DoT)),
-		DoH:               addresses(d.present(cfg.Listen.DoH)),
-		JSON:              reply.JSON{},
-		Cookies:           d.cookies,
-		Log:               d.log,
-		Stats:             d.stats,
-		IdleTimeout:       cfg.Listen.TCPIdle,
-		MaxPipeline:       cfg.Listen.MaxQueriesPerClient,
-		MaxConns:          cfg.Listen.MaxTCPClients,
-		MaxConnsPerClient: cfg.Listen.MaxTCPPerClient,
-		MaxUDP:            cfg.Listen.MaxInFlight,
-		MaxStream:         cfg.Listen.MaxInFlight,
+		DNS:    addresses(d.present(cfg.Listen.DNS)),
+		DoT:    addresses(d.present(cfg.Listen.DoT)),
+		DoH:    addresses(d.present(cfg.Listen.DoH)),
+		JSON:   reply.JSON{},
+		Config: intake.Config{Limits: limits(cfg), Cookies: d.cookies, Log: d.log, Stats: d.stats},
 	}
 	if len(cfg.Access.CookieSecrets) > 0 {
-		conf.Cookies = server.NewCookies(cookieSecrets(cfg)...)
+		conf.Cookies = intake.NewCookies(cookieSecrets(cfg)...)
 	}
 	if len(conf.DoT)+len(conf.DoH) == 0 {
 		return conf, nil
@@ -187,9 +176,21 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	return conf, nil
 }
 
+func limits(cfg *configs.Config) intake.Limits {
+	return intake.Limits{
+		IdleTimeout:       cfg.Listen.TCPIdle,
+		UDPSize:           cfg.Listen.UDPSize,
+		MaxPipeline:       cfg.Listen.MaxQueriesPerClient,
+		MaxConns:          cfg.Listen.MaxTCPClients,
+		MaxConnsPerClient: cfg.Listen.MaxTCPPerClient,
+		MaxUDP:            cfg.Listen.MaxInFlight,
+		MaxStream:         cfg.Listen.MaxInFlight,
+	}
+}
+
 // cookieSecrets are 16 octets each: the configuration's check has seen to that.
-func cookieSecrets(cfg *configs.Config) []server.CookieSecret {
-	list := make([]server.CookieSecret, len(cfg.Access.CookieSecrets))
+func cookieSecrets(cfg *configs.Config) []intake.CookieSecret {
+	list := make([]intake.CookieSecret, len(cfg.Access.CookieSecrets))
 	for i, s := range cfg.Access.CookieSecrets {
 		hex.Decode(list[i][:], []byte(s.Reveal())) //nolint:errcheck // as above
 	}

@@ -53,7 +53,7 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	d.store.Resize(memoryConfig(cfg))
 	d.current.Store(gen)
 	gen.stack.takeOver()
-	d.server.SetHandler(d.handler(gen))
+	d.server.SetHandler(gen.cache, gen.rate, gen.access)
 	gen.stack.announceChains(old.stack)
 	if swap {
 		go d.endWeb(d.web)

@@ -118,7 +118,7 @@ resolve: { forward: ["`+upstream.LocalAddr().String()+`"] }
 	}
 	from := wire.Peer{Addr: netip.MustParseAddrPort("127.0.0.1:53")}
 	m := new(dns.Msg)
-	if err := m.Unpack(old.cache.ServeWire(t.Context(), req, from, make([]byte, 0, 1232))); err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+	if err := m.Unpack(answer(t, old.cache, req, from)); err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 		t.Errorf("%v, %v", err, m)
 	}
 	if err := <-reloaded; err != nil {

@@ -56,7 +56,7 @@ resolve: { forward: ["`+conn.LocalAddr().String()+`"], `+tt.keys+` }
 			}
 			from := wire.Peer{}
 			m := new(dns.Msg)
-			if err := m.Unpack(d.current.Load().cache.ServeWire(t.Context(), req, from, make([]byte, 0, 1232))); err != nil || m.Rcode != tt.rcode {
+			if err := m.Unpack(answer(t, d.current.Load().cache, req, from)); err != nil || m.Rcode != tt.rcode {
 				t.Errorf("%v, %v", err, m)
 			}
 			judged := d.current.Load().stack.recursion().Validations

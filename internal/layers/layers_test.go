@@ -35,7 +35,13 @@ var allowed = map[string][]string{
 	"ens":                 {"names", "chain", "internal/wire"},
 	"cache":               {"internal/wire"},
 	"cache/...":           {"cache", "internal/wire"},
-	"server":              {"internal/wire"},
+	"server":              {"internal/wire", "server/intake", "server/packet", "server/stream", "server/doh", "server/doq", "server/certs"},
+	"server/intake":       {"internal/wire"},
+	"server/packet":       {"internal/wire", "server/intake"},
+	"server/stream":       {"internal/wire", "server/intake"},
+	"server/doh":          {"internal/wire", "server/intake", "server/stream"},
+	"server/doq":          {"internal/wire", "server/intake"},
+	"server/certs":        {},
 	"reply":               {"resolver", "cache", "internal/wire"},
 	"internal/wire":       {},
 	"internal/dial":       {},
@@ -43,12 +49,13 @@ var allowed = map[string][]string{
 	"internal/demo/...":   {},
 	"cmd/...":             {"*"},
 	"internal/e2e/...":    {"*"},
+	"internal/bench/...":  {"*"},
 	"internal/layers/...": {},
 }
 
 // libraries says who may know a library (by the prefix of its import path).
 var libraries = map[string][]string{
-	"github.com/miekg/dns":                {"resolver", "dnssec", "reply", "internal/demo", "internal/e2e", "cmd"},
+	"github.com/miekg/dns":                {"resolver", "dnssec", "reply", "internal/demo", "internal/e2e", "internal/bench", "cmd"},
 	"github.com/ethereum/go-ethereum":     {"chain", "ens", "names/", "internal/demo", "internal/e2e", "cmd"},
 	"github.com/wealdtech/go-ens":         {"ens"},
 	"github.com/prometheus":               {"web", "cmd"},

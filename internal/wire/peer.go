@@ -10,7 +10,12 @@ const (
 	TCP
 	DoT
 	DoH
+	DoH3 // DNS over HTTPS by HTTP/3
+	DoQ
 )
+
+// Protocols is how many there are.
+const Protocols = int(DoQ) + 1
 
 // String returns the name used in metrics and logs.
 func (p Protocol) String() string {
@@ -23,6 +28,10 @@ func (p Protocol) String() string {
 		return "dot"
 	case DoH:
 		return "doh"
+	case DoH3:
+		return "doh3"
+	case DoQ:
+		return "doq"
 	default:
 		return "unknown"
 	}

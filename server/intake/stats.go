@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"sync/atomic"
@@ -6,8 +6,8 @@ import (
 	"dens/internal/wire"
 )
 
-// Stats counts what happens below the Handler. One Stats is shared by the Server and the wrappers
-// around its Handler, and outlives a reload. The zero value is ready.
+// Stats counts what happens before the Handler. One Stats is shared by the transports and the guards, and
+// outlives a reload. The zero value is ready.
 type Stats struct {
 	Malformed   atomic.Uint64 // shorter than a header, itself a reply, bad framing, bad HTTP request
 	Silent      atomic.Uint64 // requests that the Handler left without a reply, those of RateDropped too
@@ -18,22 +18,23 @@ type Stats struct {
 	RateCookies atomic.Uint64 // requests over the rate that got BADCOOKIE (RateLimit)
 	WriteErrors atomic.Uint64 // replies that could not be sent
 	Panics      atomic.Uint64 // panics of the Handler
+	Handshakes  atomic.Uint64 // TLS and QUIC handshakes that failed: no TLS at all, a wrong ALPN, too slow
+	Slow        atomic.Uint64 // messages, headers and bodies that did not come whole in time
+	Abuse       atomic.Uint64 // connections ended since they broke their protocol or flooded with its frames
 
 	// Cookies counts requests by what their COOKIE option was worth.
 	Cookies [wire.CookieBad + 1]atomic.Uint64
 
-	conns [protocols]connStats
+	conns [wire.Protocols]connStats
 }
-
-const protocols = int(wire.DoH) + 1
 
 type connStats struct {
 	opened, refused, evicted atomic.Uint64
 	open                     atomic.Int64
 }
 
-// Conns counts the connections of one protocol.
-type Conns struct {
+// ConnCounts counts the connections of one protocol.
+type ConnCounts struct {
 	Protocol wire.Protocol
 	Opened   uint64 // taken since the start
 	Refused  uint64 // closed at once: the limit in all, or that of one client, was reached
@@ -41,12 +42,12 @@ type Conns struct {
 	Open     int64  // now
 }
 
-// Conns returns the counts of TCP, DoT and DoH.
-func (s *Stats) Conns() []Conns {
-	out := make([]Conns, 0, protocols-1)
-	for p := wire.TCP; int(p) < protocols; p++ {
+// Conns returns the counts of all protocols but UDP.
+func (s *Stats) Conns() []ConnCounts {
+	out := make([]ConnCounts, 0, wire.Protocols-1)
+	for p := wire.TCP; int(p) < wire.Protocols; p++ {
 		c := &s.conns[p]
-		out = append(out, Conns{
+		out = append(out, ConnCounts{
 			Protocol: p,
 			Opened:   c.opened.Load(),
 			Refused:  c.refused.Load(),

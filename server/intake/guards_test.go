@@ -1,7 +1,6 @@
-package server
+package intake
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -18,7 +17,7 @@ func peer(proto wire.Protocol, addr string) wire.Peer {
 }
 
 func TestAllows(t *testing.T) {
-	a := NewAccess(newActor(), prefixes("127.0.0.0/8", "10.0.0.0/8", "fe80::/10", "2001:db8::5/128"), new(Stats))
+	a := NewAccess(prefixes("127.0.0.0/8", "10.0.0.0/8", "fe80::/10", "2001:db8::5/128"), new(Stats))
 	for addr, want := range map[string]bool{
 		"127.8.8.8": true, "::ffff:127.0.0.1": true, "10.1.2.3": true, "11.1.2.3": false, "fe80::1%eth0": true,
 		"2001:db8::5": true, "2001:db8::6": false, "::1": false,
@@ -34,34 +33,34 @@ func TestAllows(t *testing.T) {
 
 func TestAccessRefuses(t *testing.T) {
 	stats := new(Stats)
-	a := NewAccess(newActor(), prefixes("127.0.0.0/8"), stats)
+	in := New(Config{Stats: stats}, handlerFunc(empty), NewAccess(prefixes("127.0.0.0/8"), stats))
 	q := question("example.org")
 	q.SetEdns0(1232, false)
 	req := packed(t, q)
-	protocols := []wire.Protocol{wire.UDP, wire.TCP, wire.DoT, wire.DoH}
-	for _, p := range protocols {
+	for p := range wire.Protocols {
+		by := wire.Protocol(p)
 		var m dns.Msg
-		if err := m.Unpack(a.ServeWire(t.Context(), req, peer(p, "192.0.2.1"), nil)); err != nil {
+		if err := m.Unpack(take(in, req, peer(by, "192.0.2.1"))); err != nil {
 			t.Fatal(err)
 		}
 		opt := m.IsEdns0()
 		if m.Rcode != dns.RcodeRefused || m.Id != q.Id || opt == nil || len(opt.Option) != 1 {
-			t.Fatalf("%s: %v", p, &m)
+			t.Fatalf("%s: %v", by, &m)
 		}
 		if ede, ok := opt.Option[0].(*dns.EDNS0_EDE); !ok || ede.InfoCode != dns.ExtendedErrorCodeProhibited {
-			t.Errorf("%s: option %v", p, opt.Option[0])
+			t.Errorf("%s: option %v", by, opt.Option[0])
 		}
-		if err := m.Unpack(a.ServeWire(t.Context(), req, peer(p, "127.0.0.1"), nil)); err != nil || m.Rcode != dns.RcodeSuccess {
-			t.Errorf("%s: %v, %v", p, m.Rcode, err)
+		if err := m.Unpack(take(in, req, peer(by, "127.0.0.1"))); err != nil || m.Rcode != dns.RcodeSuccess {
+			t.Errorf("%s: %v, %v", by, m.Rcode, err)
 		}
 	}
-	if got := stats.Refused.Load(); got != uint64(len(protocols)) {
-		t.Errorf("%d refused, want %d", got, len(protocols))
+	if got := stats.Refused.Load(); got != uint64(wire.Protocols) {
+		t.Errorf("%d refused, want %d", got, wire.Protocols)
 	}
 }
 
 func TestRateLimitBucket(t *testing.T) {
-	r := NewRateLimit(newActor(), RateConfig{Rate: 10, Burst: 5, Slip: 3}, new(Stats)).(*RateLimit)
+	r := NewRateLimit(RateConfig{Rate: 10, Burst: 5, Slip: 3}, new(Stats))
 	client := netip.MustParseAddr("192.0.2.1")
 	now := int64(1)
 	take := func(n int) (out string) {
@@ -84,7 +83,7 @@ func TestRateLimitBucket(t *testing.T) {
 }
 
 func TestRateLimitNetworks(t *testing.T) {
-	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 1, Slip: -1}, new(Stats)).(*RateLimit)
+	r := NewRateLimit(RateConfig{Rate: 1, Burst: 1, Slip: -1}, new(Stats))
 	tests := []struct {
 		addr string
 		want rateVerdict
@@ -104,7 +103,7 @@ func TestRateLimitNetworks(t *testing.T) {
 
 // The table never grows, and a flood from everywhere does not forget one that is over its rate at once.
 func TestRateLimitTableIsBounded(t *testing.T) {
-	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 2, Networks: 64}, new(Stats)).(*RateLimit)
+	r := NewRateLimit(RateConfig{Rate: 1, Burst: 2, Networks: 64}, new(Stats))
 	for i := range 100_000 {
 		r.take(netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), wire.CookieState(i%4), int64(i+1))
 	}
@@ -115,11 +114,11 @@ func TestRateLimitTableIsBounded(t *testing.T) {
 
 func TestRateLimitServes(t *testing.T) {
 	stats := new(Stats)
-	h := NewRateLimit(newActor(), RateConfig{Rate: 0.001, Burst: 2}, stats)
+	in := New(Config{Stats: stats}, handlerFunc(empty), NewRateLimit(RateConfig{Rate: 0.001, Burst: 2}, stats))
 	req := packed(t, question("example.org"))
 	var kinds string
 	for range 6 {
-		b := h.ServeWire(t.Context(), req, peer(wire.UDP, "192.0.2.1"), nil)
+		b := take(in, req, peer(wire.UDP, "192.0.2.1"))
 		var m dns.Msg
 		switch {
 		case len(b) == 0:
@@ -140,19 +139,19 @@ func TestRateLimitServes(t *testing.T) {
 	}
 	for _, from := range []wire.Peer{peer(wire.TCP, "192.0.2.1"), peer(wire.DoT, "192.0.2.1"), peer(wire.DoH, "192.0.2.1"), peer(wire.UDP, "127.0.0.1"), peer(wire.UDP, "::1")} {
 		for range 5 {
-			if len(h.ServeWire(t.Context(), req, from, nil)) == 0 {
+			if len(take(in, req, from)) == 0 {
 				t.Errorf("%s from %s was limited", from.Protocol, from.Addr)
 			}
 		}
 	}
-	a := newActor()
-	if off := NewRateLimit(a, RateConfig{}, stats); off != Handler(a) {
+	in.SetHandler(handlerFunc(empty), NewRateLimit(RateConfig{}, stats))
+	if len(take(in, req, peer(wire.UDP, "192.0.2.1"))) == 0 {
 		t.Error("rate 0 limits")
 	}
 }
 
 func TestRateLimitConcurrently(t *testing.T) {
-	r := NewRateLimit(newActor(), RateConfig{Rate: 1, Burst: 100}, new(Stats)).(*RateLimit)
+	r := NewRateLimit(RateConfig{Rate: 1, Burst: 100}, new(Stats))
 	counts := make([]int, 8)
 	var group sync.WaitGroup
 	for i := range counts {
@@ -175,25 +174,25 @@ func TestRateLimitConcurrently(t *testing.T) {
 }
 
 func BenchmarkRateLimit(b *testing.B) {
-	h := NewRateLimit(handlerFunc(func(_ context.Context, _ []byte, _ wire.Peer, buf []byte) []byte { return buf[:1] }),
-		RateConfig{Rate: 1e9}, new(Stats))
+	r := NewRateLimit(RateConfig{Rate: 1e9}, new(Stats))
 	buf := make([]byte, 512)
-	peers := make([]wire.Peer, 1024)
-	for i := range peers {
-		peers[i] = peer(wire.UDP, fmt.Sprintf("192.%d.%d.1", i/256, i%256))
+	req := packed(b, question("example.org"))
+	queries := make([]*wire.Query, 1024)
+	for i := range queries {
+		queries[i] = query(req, peer(wire.UDP, fmt.Sprintf("192.%d.%d.1", i/256, i%256)))
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		h.ServeWire(b.Context(), nil, peers[i%len(peers)], buf)
+		r.Check(queries[i%len(queries)], buf)
 	}
 }
 
-func TestWrappersAllocateNothing(t *testing.T) {
+func TestTakeAllocatesNothing(t *testing.T) {
 	stats := new(Stats)
-	pass := handlerFunc(func(_ context.Context, _ []byte, _ wire.Peer, buf []byte) []byte { return buf[:1] })
-	h := NewRateLimit(NewAccess(pass, prefixes("10.0.0.0/8", "192.0.2.0/24"), stats), RateConfig{Rate: 1e6}, stats)
-	req, buf, from, ctx := packed(t, question("a")), make([]byte, 512), peer(wire.UDP, "192.0.2.1"), t.Context()
-	if n := testing.AllocsPerRun(1000, func() { h.ServeWire(ctx, req, from, buf) }); n != 0 {
+	in := New(Config{Stats: stats, Cookies: NewCookies()}, handlerFunc(empty),
+		NewRateLimit(RateConfig{Rate: 1e6}, stats), NewAccess(prefixes("10.0.0.0/8", "192.0.2.0/24"), stats))
+	q, buf := query(withCookie(t, clientA), peer(wire.UDP, "192.0.2.1")), make([]byte, 512)
+	if n := testing.AllocsPerRun(1000, func() { in.Take(q, buf) }); n != 0 {
 		t.Errorf("%v allocations a request", n)
 	}
 }

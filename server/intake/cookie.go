@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"crypto/rand"
@@ -78,18 +78,16 @@ func (c *Cookies) current(now time.Time) *cookieKeys {
 }
 
 // judge says what the cookie of a request is worth, and which one goes into the reply. A nil Cookies finds none.
-func (c *Cookies) judge(req []byte, client netip.Addr) wire.Cookie {
-	const headerLen = 12
-	if c == nil || len(req) < headerLen || binary.BigEndian.Uint16(req[10:]) == 0 {
-		return wire.Cookie{} // without additional records there is no option either
+func (c *Cookies) judge(q *wire.Query) wire.Cookie {
+	if c == nil {
+		return wire.Cookie{}
 	}
-	r := wire.Peek(req)
-	sent := r.Cookie(req)
+	sent := q.Cookie(q.Msg)
 	if len(sent) == 0 {
 		return wire.Cookie{}
 	}
 	now := c.now()
-	return c.current(now).reply(sent, client.Unmap(), uint32(now.Unix()))
+	return c.current(now).reply(sent, q.From.Addr.Addr().Unmap(), uint32(now.Unix()))
 }
 
 // reply makes the cookie for a client that sent one. A valid one comes back as it is while it is young.

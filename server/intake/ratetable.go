@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"hash/maphash"

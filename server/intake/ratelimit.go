@@ -1,7 +1,6 @@
-package server
+package intake
 
 import (
-	"context"
 	"net/netip"
 	"time"
 
@@ -44,12 +43,11 @@ func (c RateConfig) withDefaults() RateConfig {
 	return c
 }
 
-// RateLimit keeps UDP, whose source addresses can be forged, from being used against others. Clients
-// over the rate that sent a client cookie get BADCOOKIE with the server cookie that proves their address
-// (RFC 7873 section 5.2.3); the others get an empty reply with TC=1 now and then, which brings true ones
-// back by TCP, whose address is proven. Other protocols pass.
+// RateLimit is a Guard that keeps UDP, whose source addresses can be forged, from being used against others.
+// Clients over the rate that sent a client cookie get BADCOOKIE with the server cookie that proves their
+// address (RFC 7873 section 5.2.3); the others get an empty reply with TC=1 now and then, which brings true
+// ones back by TCP, whose address is proven. Other protocols pass.
 type RateLimit struct {
-	next     Handler
 	conf     RateConfig
 	exempt   Access
 	stats    *Stats
@@ -58,16 +56,15 @@ type RateLimit struct {
 	proven   *rateTable // of clients with a valid cookie
 }
 
-// NewRateLimit wraps next. With Rate 0 it returns next itself.
-func NewRateLimit(next Handler, conf RateConfig, stats *Stats) Handler {
+// NewRateLimit returns a guard, or nil with Rate 0.
+func NewRateLimit(conf RateConfig, stats *Stats) *RateLimit {
 	if conf.Rate <= 0 {
-		return next
+		return nil
 	}
 	conf = conf.withDefaults()
 	cost := max(provenFactor, int64(float64(time.Second)/max(conf.Rate, 1e-3)))
 	room := cost * int64(conf.Burst)
 	return &RateLimit{
-		next:     next,
 		conf:     conf,
 		exempt:   Access{allow: conf.Exempt},
 		stats:    stats,
@@ -77,25 +74,30 @@ func NewRateLimit(next Handler, conf RateConfig, stats *Stats) Handler {
 	}
 }
 
-// ServeWire implements Handler.
-func (r *RateLimit) ServeWire(ctx context.Context, req []byte, from wire.Peer, buf []byte) []byte {
-	addr := from.Addr.Addr().Unmap()
-	if from.Protocol != wire.UDP || r.exempt.Allows(addr) {
-		return r.next.ServeWire(ctx, req, from, buf)
+// Check implements Guard. Nothing is limited by a nil RateLimit.
+func (r *RateLimit) Check(q *wire.Query, buf []byte) (reply []byte, pass bool) {
+	if r == nil || q.From.Protocol != wire.UDP {
+		return buf[:0], true
 	}
-	switch r.take(addr, from.Cookie.State, int64(time.Since(r.start))+1) {
+	addr := q.From.Addr.Addr().Unmap()
+	if r.exempt.Allows(addr) {
+		return buf[:0], true
+	}
+	status := wire.Status{Cookie: q.From.Cookie.Option()}
+	switch r.take(addr, q.From.Cookie.State, int64(q.Start.Sub(r.start))+1) {
 	case rateOK:
-		return r.next.ServeWire(ctx, req, from, buf)
+		return buf[:0], true
 	case rateCookie:
 		r.stats.RateCookies.Add(1)
-		return wire.AppendStatus(buf[:0], req, wire.Status{Rcode: wire.RcodeBadCookie, Cookie: from.Cookie.Option()})
+		status.Rcode = wire.RcodeBadCookie
 	case rateSlip:
 		r.stats.RateSlipped.Add(1)
-		return wire.AppendStatus(buf[:0], req, wire.Status{TC: true, Cookie: from.Cookie.Option()})
+		status.TC = true
 	default:
 		r.stats.RateDropped.Add(1)
-		return buf[:0]
+		return buf[:0], false
 	}
+	return q.AppendStatus(buf[:0], q.Msg, status), false
 }
 
 // take counts one request of addr at the time now, in nanoseconds since start and above zero.

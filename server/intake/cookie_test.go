@@ -1,8 +1,7 @@
-package server
+package intake
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
@@ -78,7 +77,7 @@ func TestCookieVectors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.story, func(t *testing.T) {
-			got := cookiesAt(&tt.at, tt.secrets...).judge(withCookie(t, tt.sent), netip.MustParseAddr(tt.client))
+			got := judge(cookiesAt(&tt.at, tt.secrets...), withCookie(t, tt.sent), netip.MustParseAddr(tt.client))
 			if got.State != tt.state || hex.EncodeToString(got.Value[:]) != tt.reply {
 				t.Errorf("%s %x, want %s %s", got.State, got.Value, tt.state, tt.reply)
 			}
@@ -92,7 +91,7 @@ func TestCookieAges(t *testing.T) {
 	for _, start := range []int64{1_800_000_000, 1<<32 - 600, 1<<31 - 600} {
 		now := start
 		c := cookiesAt(&now, secret(t, secretA))
-		first := c.judge(withCookie(t, clientA), client)
+		first := judge(c, withCookie(t, clientA), client)
 		sent := withCookie(t, hex.EncodeToString(first.Value[:]))
 		for _, tt := range []struct {
 			age   int64
@@ -103,7 +102,7 @@ func TestCookieAges(t *testing.T) {
 			{3601, wire.CookieBad, false}, {-300, wire.CookieValid, true}, {-301, wire.CookieBad, false}, {1 << 31, wire.CookieBad, false},
 		} {
 			now = start + tt.age
-			got := c.judge(sent, client)
+			got := judge(c, sent, client)
 			if got.State != tt.state || (got.Value == first.Value) != tt.kept {
 				t.Errorf("%d s after %d: %s, kept %v; want %s, %v", tt.age, start, got.State, got.Value == first.Value, tt.state, tt.kept)
 			}
@@ -118,14 +117,14 @@ func TestCookieAges(t *testing.T) {
 func TestCookieOfOthers(t *testing.T) {
 	now := int64(1_800_000_000)
 	c, client := cookiesAt(&now), netip.MustParseAddr("192.0.2.1")
-	good := c.judge(withCookie(t, clientA), client)
+	good := judge(c, withCookie(t, clientA), client)
 	check := func(story string, cookie []byte, from netip.Addr) {
 		t.Helper()
-		got := c.judge(withCookie(t, hex.EncodeToString(cookie)), from)
+		got := judge(c, withCookie(t, hex.EncodeToString(cookie)), from)
 		if got.State != wire.CookieBad || !bytes.Equal(got.Value[:8], cookie[:8]) {
 			t.Errorf("%s: %s %x", story, got.State, got.Value)
 		}
-		if again := c.judge(withCookie(t, hex.EncodeToString(got.Value[:])), from); again.State != wire.CookieValid || again.Value != got.Value {
+		if again := judge(c, withCookie(t, hex.EncodeToString(got.Value[:])), from); again.State != wire.CookieValid || again.Value != got.Value {
 			t.Errorf("%s: the new one is %s", story, again.State)
 		}
 	}
@@ -139,7 +138,7 @@ func TestCookieOfOthers(t *testing.T) {
 	check("shorter", good.Value[:16], client)
 	check("longer", append(good.Value[:], 0), client)
 	check("longest", append(good.Value[:], make([]byte, 16)...), client)
-	if other := NewCookies().judge(withCookie(t, hex.EncodeToString(good.Value[:])), client); other.State != wire.CookieBad {
+	if other := judge(NewCookies(), withCookie(t, hex.EncodeToString(good.Value[:])), client); other.State != wire.CookieBad {
 		t.Errorf("at another server %s", other.State)
 	}
 }
@@ -150,7 +149,7 @@ func TestCookieRotation(t *testing.T) {
 	c, client := cookiesAt(&now), netip.MustParseAddr("192.0.2.1")
 	drawn := c.keys.Load()
 	now += int64(cookieRotation/time.Second) - 60
-	before := c.judge(withCookie(t, clientA), client)
+	before := judge(c, withCookie(t, clientA), client)
 	if c.keys.Load() != drawn {
 		t.Fatal("the secret was replaced too early")
 	}
@@ -158,7 +157,7 @@ func TestCookieRotation(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 { // all at once: there is one new secret, and all take it
 		group.Go(func() {
-			if got := c.judge(withCookie(t, hex.EncodeToString(before.Value[:])), client); got.State != wire.CookieValid || got.Value == before.Value {
+			if got := judge(c, withCookie(t, hex.EncodeToString(before.Value[:])), client); got.State != wire.CookieValid || got.Value == before.Value {
 				t.Errorf("after the rotation %s, the same: %v", got.State, got.Value == before.Value)
 			}
 		})
@@ -170,48 +169,48 @@ func TestCookieRotation(t *testing.T) {
 	shared := cookiesAt(&now, secret(t, secretA))
 	kept := shared.keys.Load()
 	now += 1e9
-	shared.judge(withCookie(t, clientA), client)
+	judge(shared, withCookie(t, clientA), client)
 	if shared.keys.Load() != kept {
 		t.Error("a secret from the configuration was replaced")
 	}
 }
 
-// TestCookiesThroughServer: the Handler learns of the cookie, a panic's reply has it, and all are counted.
-func TestCookiesThroughServer(t *testing.T) {
+// TestCookiesThroughIntake: the Handler learns of the cookie, a panic's reply has it, and all are counted.
+func TestCookiesThroughIntake(t *testing.T) {
 	var seen wire.Cookie
-	h := handlerFunc(func(_ context.Context, req []byte, from wire.Peer, buf []byte) []byte {
-		seen = from.Cookie
-		if from.Cookie.State == wire.CookieValid {
+	h := handlerFunc(func(q *wire.Query, buf []byte) []byte {
+		seen = q.From.Cookie
+		if seen.State == wire.CookieValid {
 			panic("on purpose")
 		}
-		return wire.AppendStatus(buf[:0], req, wire.Status{Cookie: from.Cookie.Option()})
+		return empty(q, buf)
 	})
 	stats := new(Stats)
 	s := New(Config{Cookies: NewCookies(), Stats: stats}, h)
 	from := peer(wire.UDP, "192.0.2.1")
-	s.answer(t.Context(), withCookie(t, ""), from, nil)
+	take(s, withCookie(t, ""), from)
 	if seen.State != wire.CookieNone {
 		t.Errorf("without a cookie: %s", seen.State)
 	}
-	first := cookieOf(t, s.answer(t.Context(), withCookie(t, clientA), from, nil))
+	first := cookieOf(t, take(s, withCookie(t, clientA), from))
 	if seen.State != wire.CookieClient || len(first) != 48 || first[:16] != clientA {
 		t.Fatalf("a client cookie: %s, %s", seen.State, first)
 	}
-	reply := s.answer(t.Context(), withCookie(t, first), from, nil)
+	reply := take(s, withCookie(t, first), from)
 	if got := cookieOf(t, reply); seen.State != wire.CookieValid || got != first || wire.Rcode(reply) != wire.RcodeServerFailure {
 		t.Errorf("a valid cookie, and a panic: %s, %s, want %s", seen.State, got, first)
 	}
-	s.answer(t.Context(), withCookie(t, first), peer(wire.UDP, "192.0.2.2"), nil)
+	take(s, withCookie(t, first), peer(wire.UDP, "192.0.2.2"))
 	if seen.State != wire.CookieBad {
 		t.Errorf("another's cookie: %s", seen.State)
 	}
-	for state := range stats.Cookies {
+	for state := wire.CookieClient; state <= wire.CookieBad; state++ {
 		if n := stats.Cookies[state].Load(); n != 1 {
-			t.Errorf("%d requests with cookie %s, want 1", n, wire.CookieState(state))
+			t.Errorf("%d requests with cookie %s, want 1", n, state)
 		}
 	}
 	off := New(Config{}, h)
-	if got := cookieOf(t, off.answer(t.Context(), withCookie(t, clientA), from, nil)); got != "" {
+	if got := cookieOf(t, take(off, withCookie(t, clientA), from)); got != "" {
 		t.Errorf("without Cookies %s", got)
 	}
 }
@@ -236,7 +235,7 @@ func cookieOf(t testing.TB, reply []byte) string {
 // TestRateLimitCookies: a network over its rate. Who sends a client cookie is told the right one, up to a
 // bound, and who has that one is not held to the network's rate but to a higher one of its own.
 func TestRateLimitCookies(t *testing.T) {
-	r := NewRateLimit(newActor(), RateConfig{Rate: 10, Burst: 2, Slip: 2}, new(Stats)).(*RateLimit)
+	r := NewRateLimit(RateConfig{Rate: 10, Burst: 2, Slip: 2}, new(Stats))
 	now := int64(1)
 	take := func(addr string, state wire.CookieState, n int) (out string) {
 		for range n {
@@ -275,10 +274,10 @@ func TestRateLimitCookies(t *testing.T) {
 // TestRateLimitCookieReplies: BADCOOKIE and TC come with the cookie, and are counted.
 func TestRateLimitCookieReplies(t *testing.T) {
 	stats := new(Stats)
-	s := New(Config{Cookies: NewCookies(), Stats: stats}, NewRateLimit(newActor(), RateConfig{Rate: 0.001, Burst: 1, Slip: 1}, stats))
+	s := New(Config{Cookies: NewCookies(), Stats: stats}, handlerFunc(empty), NewRateLimit(RateConfig{Rate: 0.001, Burst: 1, Slip: 1}, stats))
 	from := peer(wire.UDP, "192.0.2.1")
 	ask := func(cookie string) (m dns.Msg, got string) {
-		reply := s.answer(t.Context(), withCookie(t, cookie), from, nil)
+		reply := take(s, withCookie(t, cookie), from)
 		if err := m.Unpack(reply); err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +291,7 @@ func TestRateLimitCookieReplies(t *testing.T) {
 	if m, _ := ask(""); !m.Truncated || m.Rcode != dns.RcodeSuccess {
 		t.Errorf("over the rate without a cookie: %v", &m)
 	}
-	if reply := s.answer(t.Context(), withCookie(t, cookie), from, nil); len(reply) == 0 || reply[3]&15 != 0 || reply[2]&2 != 0 {
+	if reply := take(s, withCookie(t, cookie), from); len(reply) == 0 || reply[3]&15 != 0 || reply[2]&2 != 0 {
 		t.Errorf("with the cookie: %x", reply)
 	}
 	for range 2 * provenFactor {
@@ -308,10 +307,10 @@ func TestRateLimitCookieReplies(t *testing.T) {
 
 func TestCookiesAllocateNothing(t *testing.T) {
 	c, client := NewCookies(), netip.MustParseAddr("2001:db8::1")
-	first := c.judge(withCookie(t, clientA), client)
+	first := judge(c, withCookie(t, clientA), client)
 	for _, cookie := range []string{"", clientA, hex.EncodeToString(first.Value[:])} {
-		req := withCookie(t, cookie)
-		if n := testing.AllocsPerRun(1000, func() { c.judge(req, client) }); n != 0 {
+		q := query(withCookie(t, cookie), wire.Peer{Addr: netip.AddrPortFrom(client, 53)})
+		if n := testing.AllocsPerRun(1000, func() { c.judge(q) }); n != 0 {
 			t.Errorf("cookie %q: %v allocations", cookie, n)
 		}
 	}
@@ -321,7 +320,7 @@ func TestCookiesAllocateNothing(t *testing.T) {
 func FuzzCookies(f *testing.F) {
 	now := int64(1_800_000_000)
 	c, client := cookiesAt(&now, secret(f, secretA)), netip.MustParseAddr("192.0.2.1")
-	good := c.judge(withCookie(f, clientA), client)
+	good := judge(c, withCookie(f, clientA), client)
 	for _, seed := range [][]byte{{}, unhex(f, clientA), good.Value[:], good.Value[:23], append(good.Value[:], make([]byte, 16)...)} {
 		f.Add(seed, int64(0))
 	}
@@ -335,7 +334,7 @@ func FuzzCookies(f *testing.F) {
 		req := binary.BigEndian.AppendUint16(bytes.Clone(plain[:len(plain)-2]), uint16(4+len(cookie)))
 		req = binary.BigEndian.AppendUint16(req, wire.OptionCookie)
 		req = append(binary.BigEndian.AppendUint16(req, uint16(len(cookie))), cookie...)
-		r, got := wire.Peek(req), c.judge(req, client)
+		r, got := wire.Peek(req), judge(c, req, client)
 		formed := len(cookie) == 8 || len(cookie) >= 16 && len(cookie) <= 40
 		switch {
 		case formed != (r.Kind == wire.Plain), !formed && r.Rcode != wire.RcodeFormatError:
@@ -348,10 +347,10 @@ func FuzzCookies(f *testing.F) {
 		if !formed {
 			return
 		}
-		if again := c.judge(withCookie(t, hex.EncodeToString(got.Value[:])), client); again.State != wire.CookieValid || again.Value != got.Value {
+		if again := judge(c, withCookie(t, hex.EncodeToString(got.Value[:])), client); again.State != wire.CookieValid || again.Value != got.Value {
 			t.Fatalf("the cookie %x of the reply is %s", got.Value, again.State)
 		}
-		if other := c.judge(req, netip.MustParseAddr("192.0.2.2")); other.State == wire.CookieValid {
+		if other := judge(c, req, netip.MustParseAddr("192.0.2.2")); other.State == wire.CookieValid {
 			t.Fatal("valid for another client")
 		}
 	})
@@ -359,13 +358,13 @@ func FuzzCookies(f *testing.F) {
 
 func BenchmarkCookies(b *testing.B) {
 	c, client := NewCookies(), netip.MustParseAddr("192.0.2.1")
-	first := c.judge(withCookie(b, clientA), client)
+	first := judge(c, withCookie(b, clientA), client)
 	for name, cookie := range map[string]string{"none": "", "client": clientA, "valid": hex.EncodeToString(first.Value[:])} {
-		req := withCookie(b, cookie)
+		q := query(withCookie(b, cookie), wire.Peer{Addr: netip.AddrPortFrom(client, 53)})
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				c.judge(req, client)
+				c.judge(q)
 			}
 		})
 	}
