@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/demo/...":   {},
 	"cmd/...":             {"*"},
 	"internal/e2e/...":    {"*"},
+	"internal/bench":      {"*"},
 	"internal/bench/...":  {"*"},
 	"internal/layers/...": {},
 }

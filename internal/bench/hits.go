@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"dens/internal/bench/load"
+	"dens/internal/bench/peers"
+	"dens/internal/bench/report"
+	"dens/internal/bench/zone"
+)
+
+const (
+	// warmOutstanding is so few that no server or socket loses a cold question.
+	warmOutstanding = 50
+	// warmPasses is how often all names are asked for: some servers have a cache for each thread.
+	warmPasses = 3
+	// samples is how many answers are looked at before and after each round.
+	samples = 50
+	// askTimeout is how long such an answer may take.
+	askTimeout = 2 * time.Second
+)
+
+// hits measures warm names over each transport, all servers in turn, in another order in each round.
+func (b *bench) hits(ctx context.Context, found *report.Report) (err error) {
+	field, err := b.newField(ctx, b.transports)
+	if err != nil {
+		return err
+	}
+	defer func() { err = stopped(err, field.servers) }()
+	series := make(map[load.Transport]map[string]*report.Series)
+	for _, t := range b.transports {
+		series[t] = make(map[string]*report.Series)
+		for _, s := range field.servers {
+			if s.Speaks(t) {
+				series[t][s.Name] = &report.Series{Server: s.Name, Transport: string(t)}
+			}
+		}
+	}
+	for round := range b.rounds {
+		for _, t := range b.transports {
+			for _, s := range rotate(field.servers, round) {
+				if !s.Speaks(t) {
+					continue
+				}
+				r, err := field.round(ctx, s, t)
+				if err != nil {
+					return err
+				}
+				b.log.Info("hits", "round", round+1, "transport", t, "server", s.Name, "cpu", fmt.Sprintf("%.2f", r.CPU), "qps", int(r.QPS), "problem", r.Problem)
+				series[t][s.Name].Rounds = append(series[t][s.Name].Rounds, r)
+			}
+		}
+	}
+	for _, t := range b.transports {
+		for _, s := range field.servers {
+			if list := series[t][s.Name]; list != nil {
+				found.Hits = append(found.Hits, *list)
+			}
+		}
+	}
+	report.Summarise(found.Hits, peers.Reference)
+	return nil
+}
+
+// rotate returns the list from its n-th element on, and then from its beginning.
+func rotate[T any](list []T, n int) []T {
+	n %= len(list)
+	return append(append([]T(nil), list[n:]...), list[:n]...)
+}
+
+// stopped ends the servers, and returns what went wrong before or then.
+func stopped(err error, servers []*peers.Running) error {
+	if ended := stopAll(servers); err == nil {
+		return ended
+	}
+	return err
+}
+
+// field is all servers at once, warm, and the questions for them.
+type field struct {
+	*bench
+	servers []*peers.Running
+	warm    time.Time // when warming began
+	names   string    // file for dnsperf
+	order   []int
+}
+
+// newField starts all servers and makes them warm over the given transports.
+func (b *bench) newField(ctx context.Context, transports []load.Transport) (*field, error) {
+	f := &field{bench: b, warm: time.Now(), order: rand.New(rand.NewPCG(1, 2)).Perm(b.options.names)}
+	var err error
+	if f.names, err = b.questions("names", len(f.order), func(i int) string { return zone.Name(f.order[i]) }); err != nil {
+		return nil, err
+	}
+	if f.servers, err = b.startAll(ctx, b.options.names); err != nil {
+		return nil, err
+	}
+	for _, s := range f.servers {
+		for _, t := range transports {
+			if !s.Speaks(t) {
+				continue
+			}
+			if err := f.warmUp(ctx, s, t); err != nil {
+				return nil, stopped(fmt.Errorf("warm %s over %s: %w", s.Name, t, err), f.servers)
+			}
+		}
+		b.log.Info("warm", "server", s.Name)
+	}
+	return f, nil
+}
+
+// warmUp asks for all names until they must be in the cache.
+func (f *field) warmUp(ctx context.Context, s *peers.Running, t load.Transport) error {
+	if t == load.DoH {
+		if _, err := f.urls(s.Addr, f.order); err != nil {
+			return err
+		}
+	}
+	for range warmPasses {
+		result, err := f.pass(ctx, s, t)
+		if err != nil {
+			return err
+		}
+		if err := result.Fit("NOERROR", "2xx"); err != nil {
+			f.log.Warn("warming", "server", s.Name, "transport", t, "error", err)
+		}
+	}
+	return nil
+}
+
+// pass asks for all names once.
+func (f *field) pass(ctx context.Context, s *peers.Running, t load.Transport) (load.Result, error) {
+	if t == load.DoH {
+		return load.H2load{File: f.urlFile(s), Streams: warmOutstanding, Requests: len(f.order)}.Run(ctx)
+	}
+	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.names, Outstanding: warmOutstanding}.Run(ctx)
+}
+
+func (f *field) urlFile(s *peers.Running) string {
+	return filepath.Join(f.dir, "urls-"+s.Addr.String())
+}
+
+// run asks for warm names for the length of a round.
+func (f *field) run(ctx context.Context, s *peers.Running, t load.Transport) (load.Result, error) {
+	if t == load.DoH {
+		return load.H2load{File: f.urlFile(s), Duration: f.length}.Run(ctx)
+	}
+	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.names, Duration: f.length}.Run(ctx)
+}
+
+// round measures one server once. What is wrong with its answers is in the Round; an error is one of the
+// benchmark, or the end of the server.
+func (f *field) round(ctx context.Context, s *peers.Running, t load.Transport) (report.Round, error) {
+	before := f.upstream.Queries()
+	r, result, err := f.timed(ctx, s, func() (load.Result, error) { return f.run(ctx, s, t) }, t)
+	if err != nil {
+		return report.Round{}, err
+	}
+	if missed := f.upstream.Queries() - before; r.Problem == "" && missed*100 > result.Answered {
+		r.Problem = fmt.Sprintf("%d of %d were no hits", missed, result.Answered)
+	}
+	return r, nil
+}
+
+// timed runs a client, and looks at samples of warm names over the transport before and after.
+func (f *field) timed(ctx context.Context, s *peers.Running, client func() (load.Result, error), t load.Transport) (report.Round, load.Result, error) {
+	wrong := f.sample(ctx, s, t)
+	used, err := f.table.CPU(s.PIDs()...)
+	if err != nil {
+		return report.Round{}, load.Result{}, err
+	}
+	result, err := client()
+	if err == nil {
+		err = result.Fit("NOERROR", "2xx")
+	}
+	if ctx.Err() != nil {
+		return report.Round{}, load.Result{}, ctx.Err()
+	}
+	if gone := s.Ended(); gone != nil {
+		return report.Round{}, load.Result{}, gone
+	}
+	var r report.Round
+	for _, e := range []error{wrong, err} {
+		if e != nil {
+			r.Problem = e.Error()
+		}
+	}
+	after, err := f.table.CPU(s.PIDs()...)
+	if err != nil {
+		return report.Round{}, load.Result{}, err
+	}
+	if r.Resident, err = f.table.Resident(s.PIDs()...); err != nil {
+		return report.Round{}, load.Result{}, err
+	}
+	if result.Answered > 0 {
+		r.CPU = float64((after - used).Nanoseconds()) / 1000 / float64(result.Answered)
+	}
+	r.QPS = result.QPS()
+	if wrong := f.sample(ctx, s, t); wrong != nil && r.Problem == "" {
+		r.Problem = wrong.Error()
+	}
+	return r, result, ctx.Err()
+}
+
+// sample looks at some answers from all over the warm names.
+func (f *field) sample(ctx context.Context, s *peers.Running, t load.Transport) error {
+	asker := load.NewAsker(s.Addr, t, askTimeout, f.identity.trust)
+	defer asker.Close()
+	for n := range samples {
+		i := n * f.options.names / samples
+		reply, err := asker.Ask(ctx, zone.Name(i))
+		if err != nil {
+			return fmt.Errorf("%s: %w", zone.Name(i), err)
+		}
+		if err := zone.Check(reply, i, uint32(time.Since(f.warm)/time.Second)+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}

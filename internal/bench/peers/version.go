@@ -1,0 +1,19 @@
+package peers
+
+import (
+	"context"
+	"os/exec"
+	"regexp"
+)
+
+var version = regexp.MustCompile(`\b\d+\.\d+(\.\d+)?\b`)
+
+// Version asks a server's program for its version; "" if it does not tell. binary is as in Site.
+func (p Peer) Version(ctx context.Context, binary string) string {
+	if binary == "" {
+		binary = p.Program
+	}
+	// Some tell and then exit with a failure.
+	out, _ := exec.CommandContext(ctx, binary, p.version...).CombinedOutput() //nolint:errcheck // see above
+	return version.FindString(string(out))
+}
