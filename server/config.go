@@ -1,6 +1,9 @@
 package server
 
-import "dens/server/intake"
+import (
+	"dens/server/certs"
+	"dens/server/intake"
+)
 
 // Config says where to listen and what to bear. Addresses are "host:port": an IPv4 or IPv6 host takes
 // that family only ("[::]:53" is IPv6 alone), an empty one takes both.
@@ -11,7 +14,7 @@ type Config struct {
 	DoT []string // DNS over TLS (RFC 7858)
 	DoH []string // DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1
 
-	Certificate *Certificate // needed by DoT and DoH
+	Certificate certs.Source // needed by DoT and DoH
 	Path        string       // of the DoH resource; "/dns-query"
 	JSON        JSONCodec    // nil: no application/dns-json
 }

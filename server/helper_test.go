@@ -22,6 +22,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/internal/wire"
+	"dens/server/certs"
 	"dens/server/intake"
 )
 
@@ -198,14 +199,18 @@ func writePair(t *testing.T, dir, cn string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-func newCertificate(t *testing.T) (*Certificate, *x509.CertPool) {
+func newCertificate(t *testing.T) (certs.Source, *x509.CertPool) {
 	t.Helper()
 	cert, key := writePair(t, t.TempDir(), "dens test")
-	c, err := NewCertificate(CertificateFiles{Cert: cert, Key: key})
+	c, err := certs.NewFiles(certs.FilesConfig{Cert: cert, Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
-	pool.AddCert(c.current.Load().Leaf)
+	shown, err := c.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(shown.Leaf)
 	return c, pool
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dens/internal/wire"
+	"dens/server/certs"
 	"dens/server/intake"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	in       *intake.Intake
 	conf     atomic.Pointer[Config]
 	messages sync.Pool // *message
+	tickets  *certs.Tickets
 
 	mu     sync.Mutex // guards what follows
 	state  state
@@ -51,7 +53,7 @@ type listener interface {
 // New returns a Server that does not listen yet. h answers behind the guards until SetHandler names others.
 func New(conf Config, h intake.Handler, guards ...intake.Guard) *Server {
 	conf = conf.withDefaults()
-	s := &Server{in: intake.New(conf.Config, h, guards...), open: make(map[binding][]listener)}
+	s := &Server{in: intake.New(conf.Config, h, guards...), open: make(map[binding][]listener), tickets: new(certs.Tickets)}
 	s.messages.New = func() any { return new(message) }
 	s.conf.Store(&conf)
 	return s

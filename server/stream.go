@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dens/internal/wire"
+	"dens/server/certs"
 	"dens/server/intake"
 )
 
@@ -78,7 +79,7 @@ func (c *stream) handshake() bool {
 		conf.Log.Debug("TLS handshake failed", "client", c.peer.Addr.Addr().String(), "error", err)
 		return false
 	}
-	return true
+	return conn.ConnectionState().NegotiatedProtocol != certs.ChallengeProto
 }
 
 // arm sets the read deadline, unless the stream is to stop.

@@ -37,7 +37,7 @@ func newStreamListener(s *Server, socket *net.TCPListener, proto wire.Protocol) 
 		streams: make(map[*stream]struct{}),
 	}
 	if proto == wire.DoT {
-		l.tls = s.tlsConfig("dot") // one for all connections: it holds the keys of session tickets
+		l.tls = s.tlsConfig("dot")
 	}
 	return l
 }

@@ -16,7 +16,7 @@ import (
 
 	"dens/configs"
 	"dens/resolver"
-	"dens/server"
+	"dens/server/certs"
 )
 
 func newCheck() *cobra.Command {
@@ -133,7 +133,7 @@ func checkCertificate(cfg *configs.Config, out io.Writer) bool {
 	if len(cfg.Listen.DoT)+len(cfg.Listen.DoH) == 0 {
 		return true
 	}
-	if _, err := server.NewCertificate(certificateFiles(cfg.TLS)); err != nil {
+	if _, err := certs.NewFiles(certificateFiles(cfg.TLS, quietLogger())); err != nil {
 		fmt.Fprintf(out, "tls: %v\n\n", err)
 		return false
 	}

@@ -21,14 +21,13 @@ import (
 	"dens/configs"
 	"dens/reply"
 	"dens/server"
+	"dens/server/certs"
 	"dens/server/intake"
 	"dens/web"
 )
 
-const (
-	certificateInterval = 5 * time.Second // how often the certificate's files are looked at
-	warmUpTime          = 5 * time.Second // how long a reload waits for what was ready before it
-)
+// warmUpTime is how long a reload waits for what was ready before it.
+const warmUpTime = 5 * time.Second
 
 // daemonState is the running server. What outlives a reload is here, the rest is a generation.
 //
@@ -165,13 +164,13 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	if len(conf.DoT)+len(conf.DoH) == 0 {
 		return conf, nil
 	}
-	cert, err := server.NewCertificate(certificateFiles(cfg.TLS))
+	cert, err := certs.NewFiles(certificateFiles(cfg.TLS, d.log))
 	if err != nil {
 		return conf, fmt.Errorf("tls: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	gen.unwatch = cancel
-	go cert.Watch(ctx, certificateInterval, d.log)
+	go cert.Run(ctx)
 	conf.Certificate = cert
 	return conf, nil
 }
@@ -198,10 +197,10 @@ func cookieSecrets(cfg *configs.Config) []intake.CookieSecret {
 }
 
 // certificateFiles are shown as the configuration has them, without what variables held.
-func certificateFiles(c configs.TLS) server.CertificateFiles {
-	return server.CertificateFiles{
+func certificateFiles(c configs.TLS, log *slog.Logger) certs.FilesConfig {
+	return certs.FilesConfig{
 		Cert: c.Cert.Reveal(), Key: c.Key.Reveal(),
-		CertName: c.Cert.String(), KeyName: c.Key.String(),
+		CertName: c.Cert.String(), KeyName: c.Key.String(), Log: log,
 	}
 }
 

@@ -1,0 +1,200 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// FilesConfig names a chain and its key, in PEM form.
+type FilesConfig struct {
+	Cert, Key string // paths
+	// CertName and KeyName are what errors and the log call the files, where a path is not to be shown.
+	// The paths themselves when empty.
+	CertName, KeyName string
+
+	Interval time.Duration // 5 s: how often the files are looked at
+	Log      *slog.Logger  // slog.DiscardHandler
+}
+
+func (c FilesConfig) withDefaults() FilesConfig {
+	if c.CertName == "" {
+		c.CertName = c.Cert
+	}
+	if c.KeyName == "" {
+		c.KeyName = c.Key
+	}
+	if c.Interval <= 0 {
+		c.Interval = 5 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// maxFile bounds what is read of a file: far more than a chain and its key.
+const maxFile = 1 << 20
+
+// Files is a certificate and its key, kept up to date with their files: also with files that are renamed into
+// place, or are reached by way of a link that is turned elsewhere, as a Secret's in Kubernetes.
+type Files struct {
+	conf    FilesConfig
+	current atomic.Pointer[tls.Certificate]
+
+	mu     sync.Mutex // guards what follows
+	seen   [2]fileState
+	failed string // why the last reload was none
+}
+
+// fileState tells whether a file has changed. A file that is renamed over another of the same size and
+// time differs by its inode, which os.SameFile compares.
+type fileState struct {
+	info os.FileInfo
+}
+
+func (a fileState) same(b fileState) bool {
+	if a.info == nil || b.info == nil {
+		return a.info == nil && b.info == nil
+	}
+	return a.info.Size() == b.info.Size() && a.info.ModTime().Equal(b.info.ModTime()) && os.SameFile(a.info, b.info)
+}
+
+// NewFiles reads the files. Errors name them and nothing of what they hold.
+func NewFiles(conf FilesConfig) (*Files, error) {
+	f := &Files{conf: conf.withDefaults()}
+	f.changed()
+	if err := f.load(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// load reads the files anew, once more where they are replaced between the one's reading and the other's. With
+// an error, the old pair stays in force.
+func (f *Files) load() error {
+	err := f.read()
+	if err != nil && f.changed() {
+		err = f.read()
+	}
+	return err
+}
+
+func (f *Files) read() error {
+	cert, err := readFile(f.conf.Cert)
+	if err != nil {
+		return fmt.Errorf("certificate %s: %w", f.conf.CertName, err)
+	}
+	key, err := readFile(f.conf.Key)
+	if err != nil {
+		return fmt.Errorf("key %s: %w", f.conf.KeyName, err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", f.conf.CertName, f.conf.KeyName, err)
+	}
+	f.current.Store(&pair)
+	return nil
+}
+
+// readFile reads a file that is not too large. Errors do not repeat its path.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("more than %d octets", maxFile)
+	}
+	return data, nil
+}
+
+// withoutPath is the cause of an error of package os alone.
+func withoutPath(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}
+
+// GetCertificate implements Source. Connections that exist keep what they began with.
+func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.current.Load(), nil
+}
+
+// NextProtos implements Source.
+func (f *Files) NextProtos() []string { return nil }
+
+// Status implements Keeper.
+func (f *Files) Status() Status {
+	s := statusOf("files", f.current.Load())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Error = f.failed
+	return s
+}
+
+// Run implements Keeper: it looks at the files every interval, loads them when they have changed, and logs
+// what came of it. A broken pair is tried again when the files change again.
+func (f *Files) Run(ctx context.Context) {
+	ticker := time.NewTicker(f.conf.Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !f.changed() {
+			continue
+		}
+		err := f.load()
+		f.note(err)
+		if err != nil {
+			f.conf.Log.Error("the new certificate is not usable, the old one stays", "error", err)
+			continue
+		}
+		f.conf.Log.Info("certificate reloaded", "file", f.conf.CertName, "expires", f.current.Load().Leaf.NotAfter)
+	}
+}
+
+func (f *Files) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = ""
+	if err != nil {
+		f.failed = err.Error()
+	}
+}
+
+func (f *Files) changed() bool {
+	now := states(f.conf.Cert, f.conf.Key)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now[0].same(f.seen[0]) && now[1].same(f.seen[1]) {
+		return false
+	}
+	f.seen = now
+	return true
+}
+
+func states(files ...string) (out [2]fileState) {
+	for i, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			out[i] = fileState{info}
+		}
+	}
+	return out
+}
