@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
 
 	"dens/internal/wire"
+	"dens/server/packet"
 )
 
 // binding is one address of the Config. proto is TCP for UDP and TCP together.
@@ -116,9 +118,11 @@ func (s *Server) listenBoth(address, family string, addr netip.AddrPort) ([]list
 			return nil, listenError("tcp", address, err)
 		}
 		port := addrPortOf(tcp.Addr()).Port()
-		udp, err := newUDPListener(s, "udp"+family, hostPort(addr.Addr(), port))
+		udp, err := packet.Listen(s.in, packet.Config{
+			Network: "udp" + family, Addr: netip.AddrPortFrom(addr.Addr(), port), Sockets: runtime.GOMAXPROCS(0),
+		})
 		if err == nil {
-			return []listener{udp, newStreamListener(s, tcp, wire.TCP)}, nil
+			return []listener{packetListener{udp}, newStreamListener(s, tcp, wire.TCP)}, nil
 		}
 		tcp.Close()
 		if addr.Port() != 0 || !errors.Is(err, syscall.EADDRINUSE) || try == portTries {

@@ -1,14 +1,64 @@
-package server
+package packet
 
 import (
+	"errors"
 	"net"
+	"net/netip"
+	"os"
+	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"dens/internal/wire"
+	"dens/server/intake"
 )
 
-// controlSize has room for the packet information of both families.
-const controlSize = 128
+// readPlain reads one packet with each system call. It works on all systems.
+func readPlain(s *socket) error {
+	var q wire.Query
+	request, reply, room := make([]byte, requestSize), make([]byte, replySize), make([]byte, controlSize)
+	var control []byte
+	if s.wildcard {
+		control = room
+	}
+	for {
+		n, oob, _, from, err := s.conn.ReadMsgUDPAddrPort(request, control)
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n > intake.MaxSmall {
+			s.in.Conf().Stats.Malformed.Add(1)
+			continue
+		}
+		q = wire.Query{Msg: request[:n], Start: time.Now()}
+		q.From = wire.Peer{Addr: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Protocol: wire.UDP}
+		var source []byte
+		if s.wildcard {
+			source = replySource(room[:oob])
+		}
+		out, done := s.in.Take(&q, reply[:0])
+		switch {
+		case !done:
+			if p := s.detach(&q, source); p != nil {
+				p.to = from
+				s.wait(p, s.sendPlain)
+			}
+		case len(out) > 0:
+			if _, _, err := s.conn.WriteMsgUDPAddrPort(out, source, from); err != nil {
+				s.in.Conf().Stats.WriteErrors.Add(1)
+			}
+		}
+	}
+}
+
+func (s *socket) sendPlain(p *packet, reply []byte) error {
+	_, _, err := s.conn.WriteMsgUDPAddrPort(reply, p.control, p.to)
+	return err
+}
 
 // askForDestination makes the kernel tell to which address each packet was sent. A socket for both
 // families needs both options.

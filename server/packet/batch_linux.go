@@ -1,0 +1,254 @@
+package packet
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"dens/internal/wire"
+	"dens/server/intake"
+)
+
+// canShare says whether sockets can share an address so that each gets some of the packets (SO_REUSEPORT).
+const canShare = true
+
+func share(_, _ string, raw syscall.RawConn) error {
+	var err error
+	if ctrlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); ctrlErr != nil {
+		return ctrlErr
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
+
+// batchSize is how many packets one system call takes: enough for what arrives while a batch is answered, few
+// enough that their buffers stay in the processor's cache.
+const batchSize = 32
+
+// batch is the buffers of one reader. The headers of requests point to them for good: they stay armed.
+type batch struct {
+	requests [batchSize]message // for recvmmsg(2)
+	replies  [batchSize]message // for sendmmsg(2)
+	slots    [batchSize]slot
+	query    wire.Query // the one that is being answered
+}
+
+// message is struct mmsghdr of recvmmsg(2), and what its header points to besides the buffers.
+type message struct {
+	header unix.Msghdr
+	octets uint32
+	_      [4 * (unsafe.Sizeof(uintptr(0)) / 8)]byte
+}
+
+// slot is the room for one packet.
+type slot struct {
+	in, out unix.Iovec
+	from    peerAddr
+	control [controlSize]byte
+	reply   [replySize]byte
+	request [requestSize]byte
+}
+
+// peerAddr is a socket address as the kernel writes it: of the greater family. Replies go to it as it came.
+type peerAddr struct {
+	raw [unix.SizeofSockaddrInet6]byte
+	len uint32
+}
+
+func (a *peerAddr) addrPort() netip.AddrPort {
+	port := binary.BigEndian.Uint16(a.raw[2:])
+	switch binary.NativeEndian.Uint16(a.raw[:]) {
+	case unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(a.raw[4:8])), port)
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(a.raw[8:24])).Unmap(), port)
+	default:
+		return netip.AddrPort{}
+	}
+}
+
+func newBatch(wildcard bool) *batch {
+	b := new(batch)
+	for i := range b.slots {
+		s, m := &b.slots[i], &b.requests[i]
+		s.in.Base = &s.request[0]
+		s.in.SetLen(len(s.request))
+		m.header.Iov = &s.in
+		m.header.SetIovlen(1)
+		m.header.Name = &s.from.raw[0]
+		if wildcard {
+			m.header.Control = &s.control[0]
+		}
+	}
+	return b
+}
+
+// arm sets what the kernel has changed in the headers of the first n requests.
+func (b *batch) arm(n int, wildcard bool) {
+	for i := range b.requests[:n] {
+		h := &b.requests[i].header
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.Flags = 0
+		if wildcard {
+			h.SetControllen(controlSize)
+		}
+	}
+}
+
+// batches tells whether the system takes the calls for many packets: some sandboxes do not.
+func batches(conn *net.UDPConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ok := false
+	_ = raw.Control(func(fd uintptr) {
+		// Of no messages: it shows whether the call is there, and touches nothing.
+		_, errno := mmsg(unix.SYS_RECVMMSG, fd, nil)
+		_, errnoSend := mmsg(unix.SYS_SENDMMSG, fd, nil)
+		ok = (errno == 0 || errno == unix.EAGAIN) && errnoSend == 0
+	})
+	return ok
+}
+
+// mmsg is recvmmsg(2) or sendmmsg(2). It never waits.
+func mmsg(call, fd uintptr, list []message) (int, syscall.Errno) {
+	n, _, errno := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(list))), uintptr(len(list)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// readBatches reads as many packets as there are with each system call, and sends the replies of those that
+// need no waiting with one more. All of it happens in one call of the poller's Read, so that a packet that
+// comes between two batches is never missed: it wakes the next wait.
+func readBatches(s *socket) error {
+	b := newBatch(s.wildcard)
+	b.arm(batchSize, s.wildcard)
+	var failed syscall.Errno
+	err := s.raw.Read(func(fd uintptr) bool {
+		for !s.ended() {
+			n, errno := mmsg(unix.SYS_RECVMMSG, fd, b.requests[:])
+			switch {
+			case errno == unix.EAGAIN:
+				return false
+			case errno == unix.EINTR:
+				continue
+			case errno != 0:
+				failed = errno
+				return true
+			}
+			s.serveBatch(fd, b, n)
+			b.arm(n, s.wildcard)
+			if n < batchSize {
+				return false // the kernel had no more: what comes now wakes the wait
+			}
+		}
+		return true
+	})
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
+		return err
+	case failed != 0:
+		return os.NewSyscallError("recvmmsg", failed)
+	}
+	return nil
+}
+
+// serveBatch answers the first n requests.
+func (s *socket) serveBatch(fd uintptr, b *batch, n int) {
+	now := time.Now()
+	q, replies := &b.query, 0
+	for i := range n {
+		m, slot := &b.requests[i], &b.slots[i]
+		if m.octets > intake.MaxSmall {
+			s.in.Conf().Stats.Malformed.Add(1)
+			continue
+		}
+		*q = wire.Query{Msg: slot.request[:m.octets], Start: now}
+		q.From.Addr, q.From.Protocol = slot.from.addrPort(), wire.UDP
+		slot.from.len = m.header.Namelen
+		var control []byte
+		if s.wildcard {
+			control = replyControl(slot.control[:m.header.Controllen])
+		}
+		out, done := s.in.Take(q, slot.reply[:0])
+		switch {
+		case !done:
+			if p := s.detach(q, control); p != nil {
+				p.peer = slot.from
+				s.wait(p, s.sendLater)
+			}
+		case len(out) > 0:
+			b.replies[replies].set(&slot.out, &slot.from, out, control)
+			replies++
+		}
+	}
+	s.send(fd, b.replies[:replies])
+}
+
+// set fills in the header of a reply.
+func (m *message) set(iov *unix.Iovec, to *peerAddr, reply, control []byte) {
+	iov.Base = &reply[0]
+	iov.SetLen(len(reply))
+	m.header = unix.Msghdr{Name: &to.raw[0], Namelen: to.len, Iov: iov, Control: unsafe.SliceData(control)}
+	m.header.SetIovlen(1)
+	m.header.SetControllen(len(control))
+	if len(control) == 0 {
+		m.header.Control = nil
+	}
+}
+
+// send sends all replies. One that cannot be sent, such as to an address without a route, is counted and
+// passed over; while the socket has no room, it waits.
+func (s *socket) send(fd uintptr, replies []message) {
+	for len(replies) > 0 {
+		n, errno := mmsg(unix.SYS_SENDMMSG, fd, replies)
+		if errno == unix.EAGAIN {
+			n, errno = s.sendWaiting(replies)
+		}
+		switch errno {
+		case 0:
+			replies = replies[n:]
+		case unix.EINTR:
+		default:
+			s.in.Conf().Stats.WriteErrors.Add(1)
+			replies = replies[1:]
+		}
+	}
+}
+
+// sendWaiting is sendmmsg(2) that waits for room. A socket that is closed meanwhile has none.
+func (s *socket) sendWaiting(list []message) (n int, errno syscall.Errno) {
+	if err := s.raw.Write(func(fd uintptr) bool {
+		n, errno = mmsg(unix.SYS_SENDMMSG, fd, list)
+		return errno != unix.EAGAIN
+	}); err != nil {
+		errno = unix.EBADF
+	}
+	return n, errno
+}
+
+// sendLater sends a reply that was waited for.
+func (s *socket) sendLater(p *packet, reply []byte) error {
+	var m message
+	var iov unix.Iovec
+	m.set(&iov, &p.peer, reply, p.control)
+	for {
+		switch _, errno := s.sendWaiting(unsafe.Slice(&m, 1)); errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return os.NewSyscallError("sendmmsg", errno)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package packet
+
+import (
+	"net"
+	"syscall"
+)
+
+// canShare says whether sockets can share an address so that each gets some of the packets.
+const canShare = false
+
+func share(string, string, syscall.RawConn) error { return nil }
+
+func batches(*net.UDPConn) bool { return false }
+
+var readBatches = readPlain
+
+type peerAddr struct{}
