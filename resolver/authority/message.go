@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
 const (
@@ -29,11 +31,11 @@ func (f form) transport() string {
 
 // request packs a question to a name server: no recursion, and with EDNS (RFC 6891) signatures.
 func request(q *Question, edns bool) ([]byte, error) {
-	m := dns.Msg{Question: []dns.Question{{Name: q.Name, Qtype: q.Type, Qclass: dns.ClassINET}}}
+	size := uint16(0)
 	if edns {
-		m.SetEdns0(udpSize, true)
+		size = udpSize
 	}
-	return m.Pack()
+	return resolver.AppendRequest(nil, resolver.Query{Name: q.Name, Type: q.Type, Class: dns.ClassINET, DO: true}, 0, size)
 }
 
 // readReply unpacks a reply to q. One that is truncated is never looked into: errTruncated. What comes

@@ -45,7 +45,7 @@ type Config struct {
 	Upstreams []Upstream // at least one; the order counts until they were measured
 	// Zone is what the upstreams answer for: probes ask for its SOA, and a DNAME above it has no say.
 	Zone           string         // "."
-	Dial           Dialer         // connects to IP addresses, refuses host names
+	Dial           Dialer         // connects to IP addresses, refuses host names; not needed by UDP to an IP address
 	Timeout        time.Duration  // 5 s: the whole of a question, over all upstreams
 	ConnectTimeout time.Duration  // 3 s: TCP and TLS handshakes
 	IdleTimeout    time.Duration  // 20 s: an unused connection is closed after that
@@ -53,7 +53,8 @@ type Config struct {
 	ProbeMax       time.Duration  // 1.5 s: longest pause
 	ProbeTimeout   time.Duration  // 2 s
 	Explore        time.Duration  // 10 s: an upstream that was not asked for so long is measured again
-	MaxOutstanding int            // 4096 questions at a time; more are refused with an EDE
+	MaxOutstanding int            // 2048 questions at a time; more are refused with an EDE
+	MaxPerUpstream int            // MaxOutstanding: attempts at one upstream at a time, again ones counted again; the others are asked then
 	RootCAs        *x509.CertPool // the system's
 	Rand           rand.Source    // ChaCha8 with a seed from crypto/rand; ids and spellings come from it
 	Now            func() time.Time
@@ -89,7 +90,10 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.MaxOutstanding <= 0 {
-		c.MaxOutstanding = 4096
+		c.MaxOutstanding = 2048
+	}
+	if c.MaxPerUpstream <= 0 {
+		c.MaxPerUpstream = c.MaxOutstanding
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -24,7 +24,7 @@ func (f *Forwarder) failure(losses []result) error {
 	var causes []error
 	var texts []string
 	seen := make(map[string]bool)
-	said, network := -1, false
+	said, network, busy := -1, false, 0
 	for i, l := range losses {
 		if verdict := (*resolver.Error)(nil); errors.As(l.err, &verdict) {
 			return verdict
@@ -33,7 +33,11 @@ func (f *Forwarder) failure(losses []result) error {
 		var cause error
 		if l.err != nil {
 			text = describe(l.err)
-			network = network || text != textTimeout
+			if errors.Is(l.err, errBusy) {
+				busy++
+			} else {
+				network = network || text != textTimeout
+			}
 			cause = fmt.Errorf("%s: %w", l.from.Name, l.err)
 		} else {
 			text = rcodeText(l.reply.rcode)
@@ -52,7 +56,7 @@ func (f *Forwarder) failure(losses []result) error {
 	case said >= 0 && len(losses[said].reply.ede) > 0:
 		e := losses[said].reply.ede[0]
 		return resolver.Errorf(e.Code, err, "%s", clip(strings.TrimSuffix(losses[said].from.Name+": "+e.Text, ": ")))
-	case said >= 0:
+	case said >= 0, busy == len(losses):
 		return resolver.Errorf(dns.ExtendedErrorCodeOther, err, "%s", clip(strings.Join(texts, "; ")))
 	case network:
 		return resolver.Errorf(dns.ExtendedErrorCodeNetworkError, err, "%s", clip(strings.Join(texts, "; ")))

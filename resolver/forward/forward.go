@@ -45,8 +45,9 @@ func New(cfg Config) (*Forwarder, error) {
 	}
 	f := &Forwarder{cfg: cfg, chance: newChance(cfg.Rand)}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	buffers := sync.Pool{New: func() any { return new([udpBuffer]byte) }}
 	for _, u := range cfg.Upstreams {
-		up, err := newUpstream(u, &cfg, f.chance)
+		up, err := newUpstream(u, &cfg, f.chance, &buffers)
 		if err != nil {
 			f.Close()
 			return nil, err
@@ -70,13 +71,7 @@ func (f *Forwarder) Resolve(ctx context.Context, q resolver.Query) (*resolver.An
 	if f.outstanding.Add(1) > int64(f.cfg.MaxOutstanding) {
 		return nil, resolver.Errorf(dns.ExtendedErrorCodeOther, nil, "too many questions under way to upstream servers")
 	}
-	order := f.order()
-	most := max(soloRounds, maxAttempts) + 1
-	r := race{
-		f: f, q: q, order: order, results: make(chan result, most),
-		asked: make(map[*upstream]int), final: make(map[*upstream]bool),
-	}
-	return r.run(ctx)
+	return f.newRace(q).run(ctx)
 }
 
 // isData reports whether a type is one that a resolver can be asked for: no transfer and nothing that
@@ -87,6 +82,10 @@ func isData(rrtype uint16) bool {
 
 // attempt asks one upstream, and has it probed when it gives much trouble.
 func (f *Forwarder) attempt(ctx context.Context, u *upstream, q resolver.Query, silent bool) result {
+	defer u.underway.Add(-1)
+	if u.underway.Add(1) > int64(f.cfg.MaxPerUpstream) {
+		return result{from: u, err: errBusy, final: true}
+	}
 	probe := false
 	res, err := resolver.Safely(func() (res result, err error) {
 		res, probe = u.attempt(ctx, q, silent)

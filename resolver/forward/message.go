@@ -14,6 +14,8 @@ const (
 	headerLen  = 12
 	maxMessage = 65535
 	udpSize    = 1232 // RFC 9715 section 3.1
+	// requestRoom is enough for most requests.
+	requestRoom = 96
 )
 
 var (
@@ -25,21 +27,14 @@ var (
 // request packs a question: recursion and authentic data wanted (RFC 6840 section 5.7), DO and CD as
 // the client has them. Without EDNS there is no DO.
 func request(q resolver.Query, edns bool) ([]byte, error) {
-	m := dns.Msg{
-		MsgHdr:   dns.MsgHdr{RecursionDesired: true, AuthenticatedData: true, CheckingDisabled: q.CD},
-		Question: []dns.Question{{Name: q.Name, Qtype: q.Type, Qclass: q.Class}},
+	flags, size := resolver.FlagRD|resolver.FlagAD, uint16(0)
+	if q.CD {
+		flags |= resolver.FlagCD
 	}
 	if edns {
-		m.SetEdns0(udpSize, q.DO)
+		size = udpSize
 	}
-	req, err := m.Pack()
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := questionOf(req); !ok {
-		return nil, errRequest // the library packs names of any length
-	}
-	return req, nil
+	return resolver.AppendRequest(make([]byte, 0, requestRoom), q, flags, size)
 }
 
 // questionOf returns the question section of a message with one question.

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"time"
 
@@ -21,13 +22,37 @@ type race struct {
 	f       *Forwarder
 	q       resolver.Query
 	order   []*upstream
+	state   []standing // of each in order
 	results chan result
-	next    int               // attempts started
-	running int               // attempts under way
-	asked   map[*upstream]int // of these, at each
-	final   map[*upstream]bool
+	next    int // attempts started
+	running int // attempts under way
 	losses  []result
 }
+
+// standing is how one upstream does in a race.
+type standing struct {
+	asked int  // attempts under way
+	final bool // asking it again is of no use
+}
+
+// newRace returns a race whose results have room for all attempts that it may start.
+func (f *Forwarder) newRace(q resolver.Query) *race {
+	r := &race{f: f, q: q, order: f.order()}
+	r.state = make([]standing, len(r.order))
+	r.results = make(chan result, r.most()+1)
+	return r
+}
+
+// most is how many attempts there are, but for the one that explores.
+func (r *race) most() int {
+	if len(r.order) == 1 {
+		return soloRounds
+	}
+	return min(len(r.order)*rounds, maxAttempts)
+}
+
+// at returns the place of an upstream in the order.
+func (r *race) at(u *upstream) *standing { return &r.state[slices.Index(r.order, u)] }
 
 // order puts the upstreams in the order in which to ask them: the fastest first, those not measured yet
 // and those that fail a lot behind, those that are down last.
@@ -64,8 +89,6 @@ func (f *Forwarder) order() []*upstream {
 func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.f.cfg.Timeout)
 	defer cancel()
-	stop := context.AfterFunc(r.f.ctx, cancel)
-	defer stop()
 	r.explore(ctx)
 	hedge := time.NewTimer(r.start(ctx, false))
 	defer hedge.Stop()
@@ -73,13 +96,12 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 		select {
 		case res := <-r.results:
 			r.running--
-			r.asked[res.from]--
+			from := r.at(res.from)
+			from.asked--
 			if res.answer != nil {
 				return res.answer, nil
 			}
-			if res.final {
-				r.final[res.from] = true
-			}
+			from.final = from.final || res.final
 			r.losses = append(r.losses, res)
 			if patience := r.start(ctx, false); patience > 0 {
 				hedge.Reset(patience)
@@ -92,6 +114,8 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 			}
 		case <-ctx.Done():
 			return nil, r.f.timeout(ctx, r)
+		case <-r.f.ctx.Done():
+			return nil, r.f.timeout(ctx, r)
 		}
 	}
 }
@@ -99,34 +123,31 @@ func (r *race) run(ctx context.Context) (*resolver.Answer, error) {
 // start asks the next upstream and returns how long to wait before the one after it; 0 when there is
 // none to ask now. late says that those under way are late: they may be asked once more.
 func (r *race) start(ctx context.Context, late bool) time.Duration {
-	most := min(len(r.order)*rounds, maxAttempts)
-	if len(r.order) == 1 {
-		most = soloRounds
-	}
 	if r.running >= maxParallel {
 		return 0
 	}
-	for r.next < most {
-		u, round := r.order[r.next%len(r.order)], r.next/len(r.order)
-		if r.asked[u] > 0 && round > 0 && !late {
+	for r.next < r.most() {
+		place, round := r.next%len(r.order), r.next/len(r.order)
+		u, st := r.order[place], &r.state[place]
+		if st.asked > 0 && round > 0 && !late {
 			return 0
 		}
 		r.next++
-		if r.final[u] || r.asked[u] > 0 && round == 0 {
+		if st.final || st.asked > 0 && round == 0 {
 			continue
 		}
 		r.running++
-		r.asked[u]++
+		st.asked++
 		// The second packet to the only server may be as lost as the first was.
 		silent := round > 1 || round > 0 && len(r.order) > 1
-		limit := r.f.cfg.Timeout
-		if len(r.order) > 1 {
-			limit /= 2 // leaves time for the others
-		}
 		r.f.spawn(func() {
-			ctx, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			r.results <- r.f.attempt(ctx, u, r.q, silent)
+			limited := ctx
+			if len(r.order) > 1 { // leaves time for the others
+				var cancel context.CancelFunc
+				limited, cancel = context.WithTimeout(ctx, r.f.cfg.Timeout/2)
+				defer cancel()
+			}
+			r.results <- r.f.attempt(limited, u, r.q, silent)
 		})
 		return u.rank().patience << round
 	}
@@ -142,7 +163,7 @@ func (r *race) explore(ctx context.Context) {
 			continue
 		}
 		r.running++
-		r.asked[u]++
+		r.at(u).asked++
 		r.f.spawn(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.f.cfg.Timeout)
 			defer cancel()

@@ -294,3 +294,36 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+// What is read out of a reply does not lie in its buffer, which the next reply is read into.
+func TestReadingCopies(t *testing.T) {
+	m := new(dns.Msg)
+	m.SetQuestion("www.example.org.", dns.TypeANY)
+	m.Response = true
+	for _, s := range []string{
+		"A 192.0.2.1", "AAAA 2001:db8::1", `TXT "a" "b"`, "MX 1 a.b.", "SOA a. b. 1 2 3 4 5", "DNSKEY 257 3 13 AAAA", "CAA 0 issue \"a\"",
+		"SVCB 1 a. alpn=h2,h3 port=1 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1 ech=AAAA mandatory=alpn key65000=abc", "TYPE65400 \\# 3 010203",
+		"NSEC3 1 0 1 AB 0P9MHAVEQVM6T7VBL5LOP2U3T2RP3TOM A", "APL 1:192.0.2.0/24", "LOC 1 N 1 E 1m", "IPSECKEY 1 1 2 192.0.2.1 AAAA",
+	} {
+		m.Answer = append(m.Answer, rr("www.example.org. 60 IN "+s))
+	}
+	m.SetEdns0(1232, true)
+	opt := m.IsEdns0()
+	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: 1, ExtraText: "text"}, &dns.EDNS0_LOCAL{Code: 65001, Data: []byte("data")},
+		&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"}, &dns.EDNS0_PADDING{Padding: make([]byte, 8)})
+	wire, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpack(wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := got.String()
+	for i := range wire {
+		wire[i] ^= 0x5a
+	}
+	if after := got.String(); after != before || len(got.Answer) != len(m.Answer) {
+		t.Errorf("%s\nbecame\n%s", before, after)
+	}
+}

@@ -14,7 +14,11 @@ import (
 // trace notes in the Trace of ctx, if there is one, that the upstream is asked, and returns what notes how
 // that went.
 func (u *upstream) trace(ctx context.Context, q resolver.Query) (ended func(took time.Duration, r reply, err error)) {
-	amend := resolver.TraceOf(ctx).Add(resolver.Step{
+	trace := resolver.TraceOf(ctx)
+	if trace == nil {
+		return func(time.Duration, reply, error) {}
+	}
+	amend := trace.Add(resolver.Step{
 		Kind: resolver.StepQuery, Depth: resolver.DepthOf(ctx), Zone: u.zone,
 		Name: q.Name, Type: dns.Type(q.Type).String(), Server: u.Name, Transport: string(u.Protocol), Outcome: "no reply before the end",
 	})

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -16,20 +18,24 @@ import (
 type upstream struct {
 	Upstream
 	health
-	zone string
-	now  func() time.Time
+	zone   string
+	target target
+	now    func() time.Time
+
+	underway atomic.Int64 // attempts
+	buffers  *sync.Pool   // of *[udpBuffer]byte
 
 	udp    *Datagram // for UDP
 	stream *Stream   // for UDP, TCP and TLS
 	web    *web      // for HTTPS
 }
 
-func newUpstream(u Upstream, cfg *Config, src *chance) (*upstream, error) {
+func newUpstream(u Upstream, cfg *Config, src *chance, buffers *sync.Pool) (*upstream, error) {
 	u, err := u.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	up := &upstream{Upstream: u, zone: cfg.Zone, now: cfg.Now}
+	up := &upstream{Upstream: u, zone: cfg.Zone, target: newTarget(u.Addr), now: cfg.Now, buffers: buffers}
 	up.state = Unknown
 	sc := StreamConfig{Dial: cfg.Dial, ConnectTimeout: cfg.ConnectTimeout, IdleTimeout: cfg.IdleTimeout}
 	tc := &tls.Config{
@@ -43,7 +49,8 @@ func newUpstream(u Upstream, cfg *Config, src *chance) (*upstream, error) {
 		up.web, err = newWeb(u, cfg.Dial, cfg.ConnectTimeout, cfg.IdleTimeout, tc)
 		return up, err
 	case UDP:
-		up.udp = &Datagram{dial: cfg.Dial, chance: src}
+		// Where the address is known there is nothing to resolve, and so nothing for Dial to do.
+		up.udp = &Datagram{dial: cfg.Dial, own: true, sockets: new(sockets), chance: src}
 	case TLS:
 		tc.NextProtos = []string{"dot"}
 		sc.TLS = tc
@@ -54,6 +61,9 @@ func newUpstream(u Upstream, cfg *Config, src *chance) (*upstream, error) {
 }
 
 func (u *upstream) close() {
+	if u.udp != nil {
+		u.udp.Close()
+	}
 	if u.stream != nil {
 		u.stream.Close()
 	}
@@ -65,33 +75,33 @@ func (u *upstream) close() {
 // authentic reports whether the transport proves that the server is the one configured.
 func (u *upstream) authentic() bool { return u.Protocol == TLS || u.Protocol == HTTPS }
 
-// exchange sends req, and takes every way that the protocol has to a reply that is whole.
-func (u *upstream) exchange(ctx context.Context, req []byte) ([]byte, error) {
+// exchange sends req, with the reply in buf where it fits, and takes every way that the protocol has to a reply that is whole.
+func (u *upstream) exchange(ctx context.Context, req, buf []byte) ([]byte, error) {
 	switch {
 	case u.web != nil:
-		return u.web.exchange(ctx, req, nil)
+		return u.web.exchange(ctx, req, buf)
 	case u.udp == nil || u.byTCP(u.now()):
-		return u.byStream(ctx, req)
+		return u.byStream(ctx, req, buf)
 	}
-	reply, err := u.udp.exchange(ctx, u.Addr, req, nil, true)
+	reply, err := u.udp.exchange(ctx, u.target, req, buf, true)
 	switch {
 	case errors.Is(err, ErrCase):
 		u.noteTCP(u.now())
-		return u.byStream(ctx, req)
+		return u.byStream(ctx, req, buf)
 	case errors.Is(err, ErrForged), err == nil && truncated(reply):
-		return u.stream.exchange(ctx, u.Addr, req, nil)
+		return u.stream.exchange(ctx, u.Addr, req, buf)
 	}
 	return reply, err
 }
 
 // byStream asks by TCP, and where UDP is the protocol and there is no TCP, by UDP without the mixed
 // case that the server did not keep.
-func (u *upstream) byStream(ctx context.Context, req []byte) ([]byte, error) {
-	reply, err := u.stream.exchange(ctx, u.Addr, req, nil)
+func (u *upstream) byStream(ctx context.Context, req, buf []byte) ([]byte, error) {
+	reply, err := u.stream.exchange(ctx, u.Addr, req, buf)
 	if err == nil || u.udp == nil || ctx.Err() != nil {
 		return reply, err
 	}
-	plain, plainErr := u.udp.exchange(ctx, u.Addr, req, nil, false)
+	plain, plainErr := u.udp.exchange(ctx, u.target, req, buf, false)
 	if plainErr != nil || truncated(plain) {
 		return nil, err
 	}
@@ -124,7 +134,9 @@ func (u *upstream) askOnce(ctx context.Context, q resolver.Query, edns bool) (re
 	if err != nil {
 		return reply{}, &resolver.Error{Rcode: dns.RcodeFormatError, Text: "question cannot be sent", Err: err}
 	}
-	wire, err := u.exchange(ctx, req)
+	buf := u.buffers.Get().(*[udpBuffer]byte)
+	defer u.buffers.Put(buf) // what is read out of a reply is a copy
+	wire, err := u.exchange(ctx, req, buf[:])
 	if err != nil {
 		return reply{}, err
 	}
