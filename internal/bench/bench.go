@@ -39,8 +39,8 @@ func newBench(o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("ip link set lo up: %w: %s", err, out)
+	if err := setUpLoopback(o.peers); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "dens-bench-run-")
 	if err != nil {
@@ -54,6 +54,21 @@ func newBench(o options) (*bench, error) {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
+}
+
+// setUpLoopback gives the namespace's only interface the addresses of the servers: BIND listens on none that
+// it does not see there.
+func setUpLoopback(list []peers.Peer) error {
+	commands := [][]string{{"link", "set", "lo", "up"}}
+	for _, p := range list {
+		commands = append(commands, []string{"address", "add", address(p).String() + "/32", "dev", "lo"})
+	}
+	for _, args := range commands {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %q: %w: %s", args, err, out)
+		}
+	}
+	return nil
 }
 
 func (b *bench) close() error {

@@ -8,7 +8,6 @@ import (
 // dnsdist takes a listener a thread.
 func dnsdist(s Site) plan {
 	config := fmt.Sprintf(`setSecurityPollSuffix("")
-setVerbose(false)
 setMaxTCPClientThreads(%[1]d)
 setMaxUDPOutstanding(65535)
 newServer({ address = "%[2]s" })
