@@ -26,3 +26,10 @@ type Guard interface {
 	// buf[:0]; an empty one is silence. It waits for nothing.
 	Check(q *wire.Query, buf []byte) (reply []byte, pass bool)
 }
+
+// Meter is a Guard that is told what became of the requests that it let pass.
+type Meter interface {
+	Guard
+	// Sent is called with the length of each reply of the Handler. It waits for nothing.
+	Sent(q *wire.Query, size int)
+}

@@ -24,7 +24,15 @@ type Intake struct {
 // route is the way of a request: the guards, in their order, and the Handler.
 type route struct {
 	guards  []Guard
+	meters  []Meter // those of guards that are Meters
 	handler Handler
+}
+
+// sent tells the Meters of a reply.
+func (r *route) sent(q *wire.Query, size int) {
+	for _, m := range r.meters {
+		m.Sent(q, size)
+	}
 }
 
 // New returns an Intake that serves with h behind the guards.
@@ -51,7 +59,13 @@ func (in *Intake) Conf() *Config { return in.conf.Load() }
 
 // SetHandler swaps the Handler and the guards. Requests that wait end with the old ones.
 func (in *Intake) SetHandler(h Handler, guards ...Guard) {
-	in.route.Store(&route{guards: guards, handler: h})
+	way := &route{guards: guards, handler: h}
+	for _, g := range guards {
+		if m, ok := g.(Meter); ok {
+			way.meters = append(way.meters, m)
+		}
+	}
+	in.route.Store(way)
 }
 
 // Close ends the contexts of all requests that still wait.
@@ -91,6 +105,7 @@ func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 	}
 	if reply, done = way.handler.Hit(q, buf); done {
 		conf.countSilent(reply)
+		way.sent(q, len(reply))
 	}
 	return reply, done
 }
@@ -108,8 +123,10 @@ func (in *Intake) WaitContext(ctx context.Context, q *wire.Query, buf []byte) (r
 			reply = in.panicReply(conf, cause, q, buf)
 		}
 	}()
-	reply = in.route.Load().handler.Miss(ctx, q, buf)
+	way := in.route.Load()
+	reply = way.handler.Miss(ctx, q, buf)
 	conf.countSilent(reply)
+	way.sent(q, len(reply))
 	return reply
 }
 
