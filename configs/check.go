@@ -12,6 +12,7 @@ import (
 
 // check looks at what single values do not show: what must fit together.
 func (d *decoder) check(c *Config) {
+	d.checkTLS(c)
 	d.checkListen(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Chains)) {
 		d.checkChain("chains."+name, c.Chains[name])
@@ -32,40 +33,38 @@ func (d *decoder) check(c *Config) {
 }
 
 func (d *decoder) checkListen(c *Config) {
-	if len(c.Listen.DoT)+len(c.Listen.DoH) > 0 {
-		if c.TLS.Cert.Reveal() == "" {
-			d.addAt("tls.cert", `""`, "a certificate file, since listen.dot or listen.doh is set")
-		}
-		if c.TLS.Key.Reveal() == "" {
-			d.addAt("tls.key", `""`, "a key file, since listen.dot or listen.doh is set")
-		}
-	} else if (c.TLS.Cert.Reveal() == "") != (c.TLS.Key.Reveal() == "") {
-		d.addAt("tls", "one of cert and key", "both or none")
-	}
-	seen := map[netip.AddrPort]string{}
-	once := func(path string, a netip.AddrPort) {
+	l := &c.Listen
+	seen := map[string]string{}
+	once := func(path string, a netip.AddrPort, networks ...string) {
 		if a.Port() == 0 {
 			return // the system picks a free one each time
 		}
-		if first, twice := seen[a]; twice {
-			d.addAt(path, a.String(), "an address and port that "+first+" does not have")
-			return
+		for _, network := range networks {
+			key := network + " " + a.String()
+			if first, twice := seen[key]; twice {
+				d.addAt(path, a.String(), "an address and port that "+first+" does not have")
+				return
+			}
+			seen[key] = path
 		}
-		seen[a] = path
 	}
-	each := func(key string, list []netip.AddrPort) {
+	each := func(key string, list []netip.AddrPort, networks ...string) {
 		for i, a := range list {
-			once(fmt.Sprintf("listen.%s[%d]", key, i), a)
+			once(fmt.Sprintf("listen.%s[%d]", key, i), a, networks...)
 		}
 	}
-	each("dns", c.Listen.DNS)
-	each("dot", c.Listen.DoT)
-	each("doh", c.Listen.DoH)
-	if c.Listen.HTTP.IsValid() {
-		once("listen.http", c.Listen.HTTP)
+	each("dns", l.DNS, "udp", "tcp")
+	each("dot", l.DoT, "tcp")
+	each("doh", l.DoH, "udp", "tcp")
+	each("doq", l.DoQ, "udp")
+	if l.HTTP.IsValid() {
+		once("listen.http", l.HTTP, "tcp")
 	}
-	if len(c.Listen.DNS)+len(c.Listen.DoT)+len(c.Listen.DoH) == 0 && !c.Listen.HTTP.IsValid() {
-		d.addAt("listen", "no address", "at least one of dns, dot, doh and http")
+	if c.TLS.ACME.HTTP.IsValid() {
+		once("tls.acme.http", c.TLS.ACME.HTTP, "tcp")
+	}
+	if len(l.DNS) == 0 && !l.Encrypted() && !l.HTTP.IsValid() {
+		d.addAt("listen", "no address", "at least one of dns, dot, doh, doq and http")
 	}
 }
 
@@ -189,7 +188,7 @@ func (d *decoder) checkBootstrap(c *Config) {
 		}
 	}
 	if needsNames(c) {
-		d.addAt("resolve.bootstrap", "no address", "at least one, since backends or upstreams have host names and no forwarder is an IP address")
+		d.addAt("resolve.bootstrap", "no address", "at least one, since backends, upstreams or the ACME server have host names and no forwarder is an IP address")
 	}
 }
 
@@ -203,6 +202,9 @@ func hasNames(list []Upstream) bool {
 
 func needsNames(c *Config) bool {
 	if hasNames(c.Resolve.Forward) || slices.ContainsFunc(c.Resolve.Zones, func(z Zone) bool { return hasNames(z.Forward) }) {
+		return true
+	}
+	if c.TLS.ACME.On() && c.TLS.ACME.named() {
 		return true
 	}
 	for _, chain := range c.Chains {

@@ -14,16 +14,18 @@ import (
 
 // Config is a whole configuration. The json tags are the keys of the YAML file.
 type Config struct {
-	Listen  Listen           `json:"listen"`
-	TLS     TLS              `json:"tls"`
-	Access  Access           `json:"access"`
-	Cache   Cache            `json:"cache"`
-	Chains  map[string]Chain `json:"chains"`
-	Names   []Name           `json:"names"`
-	Resolve Resolve          `json:"resolve"`
-	Chaos   Chaos            `json:"chaos"`
-	Log     Log              `json:"log"`
-	Places  Places           `json:"-"`
+	Listen    Listen           `json:"listen"`
+	TLS       TLS              `json:"tls"`
+	DoH       DoH              `json:"doh"`
+	Discovery Discovery        `json:"discovery"`
+	Access    Access           `json:"access"`
+	Cache     Cache            `json:"cache"`
+	Chains    map[string]Chain `json:"chains"`
+	Names     []Name           `json:"names"`
+	Resolve   Resolve          `json:"resolve"`
+	Chaos     Chaos            `json:"chaos"`
+	Log       Log              `json:"log"`
+	Places    Places           `json:"-"`
 }
 
 // Places says where a file has its keys, for errors about what their values name; of what is a default there
@@ -37,7 +39,8 @@ type Places struct {
 type Listen struct {
 	DNS  []netip.AddrPort `json:"dns"`  // UDP and TCP
 	DoT  []netip.AddrPort `json:"dot"`  // DNS over TLS (RFC 7858)
-	DoH  []netip.AddrPort `json:"doh"`  // DNS over HTTPS (RFC 8484)
+	DoH  []netip.AddrPort `json:"doh"`  // DNS over HTTPS (RFC 8484): HTTP/2 by TCP, HTTP/3 by UDP
+	DoQ  []netip.AddrPort `json:"doq"`  // DNS over QUIC (RFC 9250)
 	HTTP netip.AddrPort   `json:"http"` // health, metrics, DoH without TLS; the zero value is off
 
 	TCPIdle             time.Duration `json:"tcp_idle"`               // an idle connection is closed after this
@@ -48,10 +51,45 @@ type Listen struct {
 	UDPSize             int           `json:"udp_size"`               // largest UDP reply in bytes
 }
 
-// TLS names the certificate for DoT and DoH. Both are empty when neither listens.
+// Encrypted reports whether there is a listener that needs a certificate.
+func (l *Listen) Encrypted() bool { return len(l.DoT)+len(l.DoH)+len(l.DoQ) > 0 }
+
+// TLS says where the certificate for DoT, DoH and DoQ comes from: from Cert and Key, from ACME, or SelfSigned.
 type TLS struct {
-	Cert Secret `json:"cert"`
-	Key  Secret `json:"key"`
+	Cert       Secret `json:"cert"`
+	Key        Secret `json:"key"`
+	ACME       ACME   `json:"acme"`
+	SelfSigned bool   `json:"self_signed"`
+	// SelfSignedState is the path of the file that keeps the key of SelfSigned over a restart; "" is none.
+	SelfSignedState Secret `json:"self_signed_state"`
+	Name            string `json:"name"` // of the server, as Name.Zone; "": as the certificate says
+}
+
+// ACME says from whom a certificate is had (RFC 8555). It is off without Domains; to use it is to agree to the
+// terms of the authority.
+type ACME struct {
+	Domains   []string       `json:"domains"` // names without the final dot, and IP addresses
+	Email     string         `json:"email"`   // "" is none
+	Directory string         `json:"directory"`
+	Profile   string         `json:"profile"` // as the ACME server names it; "" is its default
+	Cache     Secret         `json:"cache"`   // path of a directory
+	CAFile    Secret         `json:"ca_file"` // path; "": the system's authorities vouch for the ACME server
+	HTTP      netip.AddrPort `json:"http"`    // where HTTP-01 is answered; the zero value is off
+}
+
+// On reports whether a certificate is to be had.
+func (a *ACME) On() bool { return len(a.Domains) > 0 }
+
+// DoH says how DNS over HTTPS is served, also by Listen.HTTP.
+type DoH struct {
+	Path           string         `json:"path"`
+	TrustedProxies []netip.Prefix `json:"trusted_proxies"` // whose word on who asks counts (X-Forwarded-For)
+}
+
+// Discovery says how clients are told of the encrypted listeners (RFC 9461, RFC 9462).
+type Discovery struct {
+	Enabled   bool         `json:"enabled"`
+	Addresses []netip.Addr `json:"addresses"` // at which clients reach them; empty: those listened on
 }
 
 // Access says who may ask and how often.

@@ -26,7 +26,13 @@ func Default() *Config {
 			MaxInFlight:         10000,
 			UDPSize:             1232,
 		},
-		Access: Access{Allow: append(wordPrefixes("loopback"), wordPrefixes("private")...), Burst: 200, Slip: 2},
+		TLS: TLS{ACME: ACME{
+			Directory: "https://acme-v02.api.letsencrypt.org/directory",
+			Cache:     NewSecret("/var/lib/dens/acme", "/var/lib/dens/acme"),
+		}},
+		DoH:       DoH{Path: "/dns-query"},
+		Discovery: Discovery{Enabled: true},
+		Access:    Access{Allow: append(wordPrefixes("loopback"), wordPrefixes("private")...), Burst: 200, Slip: 2},
 		Cache: Cache{
 			Entries:     200000,
 			Stale:       24 * time.Hour,

@@ -27,7 +27,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	for _, s := range []string{"a: &a [*a]", "chaos: { version: '${S}' }", "listen: { dns: ['${S}'] }", "resolve: { forward: ['tls://1.1.1.1#${S}', 'https://${S}/${S}', '${S}'] }",
 		"chains: { a: { id: 1, rpc: [{ url: 'https://${S}', operator: '${S}' }] } }", "? [a]\n: b", "chains: { a: { id: 1, checkpoint: '0x" + strings.Repeat("1", 64) + "', anchor: finalized, state: '${S}', network: x.yaml, beacon: ['https://${S}', { url: 'http://b/${S}', operator: b }], rpc: [/a] } }", "resolve: { mode: recursive, trust_anchor: '${S}', fallback: ['tls://1.1.1.1#${S}'], zones: [{ zone: a.b, stub: ['${S}', 10.0.0.1], validate: true }] }",
-		"resolve: { mode: '${S}', local_root: { file: '${S}', axfr: ['${S}'] }, private: { refuse: true, zones: ['${S}'] }, ipv4: false, ipv6: false }", "names: [{ zone: '${S}' }]", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
+		"resolve: { mode: '${S}', local_root: { file: '${S}', axfr: ['${S}'] }, private: { refuse: true, zones: ['${S}'] }, ipv4: false, ipv6: false }", "names: [{ zone: '${S}' }]", "tls: { acme: { domains: ['${S}', a.example, '::1'], email: '${S}', directory: 'https://${S}', ca_file: '${S}', http: '${S}' }, name: '${S}' }\nlisten: { doq: ['${S}'] }", "doh: { path: '/${S}', trusted_proxies: ['${S}', any] }\ndiscovery: { enabled: false, addresses: ['${S}'] }\ntls: { self_signed: true, self_signed_state: a }", "${S}: 1", "listen: { dns: ['[fe80::1%${S}]:53'] }"} {
 		f.Add([]byte(s))
 	}
 	const secret = "zq-s3cr3t-zq"

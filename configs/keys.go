@@ -15,15 +15,17 @@ const (
 
 func (d *decoder) config(v value, c *Config) {
 	v.fields(map[string]func(value){
-		"listen":  func(v value) { v.listen(&c.Listen) },
-		"tls":     func(v value) { v.tls(&c.TLS) },
-		"access":  func(v value) { v.access(&c.Access) },
-		"cache":   func(v value) { v.cache(&c.Cache) },
-		"chains":  func(v value) { v.chains(&c.Chains) },
-		"names":   func(v value) { listOf(v, &c.Names, value.name) },
-		"resolve": func(v value) { v.resolve(&c.Resolve) },
-		"chaos":   func(v value) { v.chaos(&c.Chaos) },
-		"log":     func(v value) { v.log(&c.Log) },
+		"listen":    func(v value) { v.listen(&c.Listen) },
+		"tls":       func(v value) { v.tls(&c.TLS) },
+		"doh":       func(v value) { v.doh(&c.DoH) },
+		"discovery": func(v value) { v.discovery(&c.Discovery) },
+		"access":    func(v value) { v.access(&c.Access) },
+		"cache":     func(v value) { v.cache(&c.Cache) },
+		"chains":    func(v value) { v.chains(&c.Chains) },
+		"names":     func(v value) { listOf(v, &c.Names, value.name) },
+		"resolve":   func(v value) { v.resolve(&c.Resolve) },
+		"chaos":     func(v value) { v.chaos(&c.Chaos) },
+		"log":       func(v value) { v.log(&c.Log) },
 	})
 }
 
@@ -32,7 +34,8 @@ func (v value) listen(c *Listen) {
 		"dns":                    func(v value) { listOf(v, &c.DNS, listener(53)) },
 		"dot":                    func(v value) { listOf(v, &c.DoT, listener(853)) },
 		"doh":                    func(v value) { listOf(v, &c.DoH, listener(443)) },
-		"http":                   func(v value) { v.listenHTTP(&c.HTTP) },
+		"doq":                    func(v value) { listOf(v, &c.DoQ, listener(853)) },
+		"http":                   func(v value) { v.listenerOrOff(&c.HTTP, 8053) },
 		"tcp_idle":               func(v value) { v.duration(&c.TCPIdle, false, time.Second, time.Hour) },
 		"max_tcp_clients":        func(v value) { v.integer(&c.MaxTCPClients, 1, 1e6) },
 		"max_tcp_per_client":     func(v value) { v.integer(&c.MaxTCPPerClient, 1, 1e6) },
@@ -42,33 +45,19 @@ func (v value) listen(c *Listen) {
 	})
 }
 
-func (v value) listenHTTP(dst *netip.AddrPort) {
+func (v value) listenerOrOff(dst *netip.AddrPort, port uint16) {
 	if t, ok := v.text("an IP address and port, or \"\" for off"); ok && t.val == "" {
 		*dst = netip.AddrPort{}
 	} else if ok {
-		if a, ok := listener(8053)(v); ok {
+		if a, ok := listener(port)(v); ok {
 			*dst = a
 		}
 	}
 }
 
-func (v value) tls(c *TLS) {
-	v.fields(map[string]func(value){
-		"cert": func(v value) { v.secret(&c.Cert) },
-		"key":  func(v value) { v.secret(&c.Key) },
-	})
-}
-
 func (v value) access(c *Access) {
 	v.fields(map[string]func(value){
-		"allow": func(v value) {
-			var all [][]netip.Prefix
-			listOf(v, &all, value.prefixes)
-			c.Allow = nil
-			for _, p := range all {
-				c.Allow = append(c.Allow, p...)
-			}
-		},
+		"allow": func(v value) { v.networks(&c.Allow) },
 		"rate":  func(v value) { v.number(&c.Rate, 1e6) },
 		"burst": func(v value) { v.integer(&c.Burst, 1, 1e6) },
 		"slip":  func(v value) { v.integer(&c.Slip, 0, 100) },

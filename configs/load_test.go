@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -123,6 +125,51 @@ resolve:
     - { zone: corp.example, forward: ["10.0.0.53"] }
 log: { level: info, format: text }
 `
+
+// encrypted is the sample of the encrypted listeners, with each of its certificates in turn.
+const encrypted = `
+listen:
+  dns: ["0.0.0.0:53", "[::]:53"]
+  dot: ["0.0.0.0:853"]
+  doh: ["0.0.0.0:443"]            # h2, and h3 on the same UDP port
+  doq: ["0.0.0.0:853"]
+tls:
+  %s
+doh: { path: /dns-query, trusted_proxies: [] }
+`
+
+func TestEncryptedSample(t *testing.T) {
+	def := Default().TLS.ACME
+	for text, want := range map[string]TLS{
+		"cert: /etc/dens/cert.pem\n  key: /etc/dens/key.pem": {
+			Cert: NewSecret("/etc/dens/cert.pem", "/etc/dens/cert.pem"), Key: NewSecret("/etc/dens/key.pem", "/etc/dens/key.pem"), ACME: def},
+		"acme: { domains: [dns.example.org], email: ops@example.org }": {
+			ACME: ACME{Domains: []string{"dns.example.org"}, Email: "ops@example.org", Directory: def.Directory, Cache: def.Cache}},
+		"self_signed: true": {SelfSigned: true, ACME: def},
+		"name: DNS.example.org\n  acme: { domains: [DNS.example.org., '2001:DB8::1'], directory: 'https://[::1]:14000/dir', profile: shortlived, cache: c, ca_file: ca.pem, http: ':80' }": {
+			Name: "dns.example.org.", ACME: ACME{Domains: []string{"dns.example.org", "2001:db8::1"}, Directory: "https://[::1]:14000/dir", Profile: "shortlived",
+				Cache: NewSecret("c", "c"), CAFile: NewSecret("ca.pem", "ca.pem"), HTTP: netip.MustParseAddrPort("[::]:80")}},
+	} {
+		cfg, err := Parse("dens.yaml", fmt.Appendf(nil, encrypted, text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if !reflect.DeepEqual(cfg.TLS, want) {
+			t.Errorf("%s:\n%+v, want\n%+v", text, cfg.TLS, want)
+		}
+		if cfg.Listen.DoQ[0].Port() != 853 || cfg.DoH.Path != "/dns-query" || len(cfg.DoH.TrustedProxies) != 0 || !cfg.Discovery.Enabled {
+			t.Errorf("%s: %+v %+v %+v", text, cfg.Listen, cfg.DoH, cfg.Discovery)
+		}
+	}
+	cfg, err := Parse("dens.yaml", []byte("doh: { path: /q, trusted_proxies: [loopback, 192.0.2.1] }\ndiscovery: { enabled: false, addresses: [192.0.2.1, '2001:db8::1'] }\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.DoH.Path != "/q" || len(cfg.DoH.TrustedProxies) != 3 || cfg.Discovery.Enabled || len(cfg.Discovery.Addresses) != 2 {
+		t.Errorf("%+v %+v", cfg.DoH, cfg.Discovery)
+	}
+}
 
 func TestSample(t *testing.T) {
 	cfg, err := Parse("dens.yaml", []byte(sample), environment("ETH_API_KEY", "opensesame"))

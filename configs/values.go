@@ -2,6 +2,7 @@ package configs
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,14 @@ func listener(port uint16) func(value) (netip.AddrPort, bool) {
 	}
 }
 
-// prefixes reads one entry of access.allow.
+// networks reads a list of networks and of words that stand for some.
+func (v value) networks(dst *[]netip.Prefix) {
+	var all [][]netip.Prefix
+	listOf(v, &all, value.prefixes)
+	*dst = slices.Concat(all...)
+}
+
+// prefixes reads one entry of networks.
 func (v value) prefixes() ([]netip.Prefix, bool) {
 	const expected = "a network such as 10.0.0.0/8, an IP address, or loopback, private or any"
 	t, ok := v.text(expected)

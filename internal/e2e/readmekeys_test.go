@@ -117,9 +117,10 @@ func defaultsFile(rows map[string]string) string {
 		return "{ " + more + "}"
 	}
 	var file strings.Builder
-	for _, section := range []string{"listen", "tls", "access", "cache", "chaos", "log"} {
+	for _, section := range []string{"listen", "doh", "discovery", "access", "cache", "chaos", "log"} {
 		fmt.Fprintf(&file, "%s: %s\n", section, flow(section+".", ""))
 	}
+	fmt.Fprintf(&file, "tls: %s\n", flow("tls.", "acme: "+flow("tls.acme.", "")+", "))
 	below := "local_root: " + flow("resolve.local_root.", "") + ", private: " + flow("resolve.private.", "") + ", "
 	fmt.Fprintf(&file, "resolve: %s\n", flow("resolve.", below))
 	fmt.Fprintf(&file, "chains: { main: %s }\n", flow("chains.NAME.", "id: 1, rpc: [/a, /b], ccip: "+flow("chains.NAME.ccip.", "")+", "))
