@@ -16,4 +16,10 @@ func batches(*net.UDPConn) bool { return false }
 
 var readBatches = readPlain
 
+// enlarge gives the socket buffers for the packets that come while all processors are busy elsewhere.
+func enlarge(conn *net.UDPConn) {
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+}
+
 type peerAddr struct{}

@@ -17,6 +17,9 @@ import (
 // clients already is answered.
 const drainGrace = 30 * time.Millisecond
 
+// socketBuffer is the octets that the kernel may keep for a socket, in each direction: some thousand packets.
+const socketBuffer = 4 << 20
+
 // Listener is one UDP address, served by one or more sockets.
 //
 //	Listen --Serve--> reading --Drain--> reads for drainGrace --> all replies sent --> closed
@@ -113,6 +116,7 @@ func open(network string, at netip.AddrPort, shared bool) (*net.UDPConn, error) 
 	if err != nil {
 		return nil, err
 	}
+	enlarge(conn.(*net.UDPConn))
 	return conn.(*net.UDPConn), nil
 }
 
