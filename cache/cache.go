@@ -43,7 +43,7 @@ func New(store Store, source Source, cfg Config) *Cache {
 func (c *Cache) Hit(q *wire.Query, buf []byte) (reply []byte, ok bool) {
 	switch q.Kind {
 	case wire.Silent:
-		c.observe(q, 0, "", Silent)
+		c.observe(q, 0, 0, Silent)
 		return buf[:0], true
 	case wire.Broken:
 		return c.status(q, q.Rcode, buf), true
@@ -55,11 +55,20 @@ func (c *Cache) Hit(q *wire.Query, buf []byte) (reply []byte, ok bool) {
 	// The key is built where the reply will be: what is handed to an interface's method would otherwise
 	// cost an allocation.
 	key := q.AppendKey(buf[:0], q.Msg)
-	e, found := c.store.Get(key)
-	if !found || !e.fresh(q.Start) {
+	p, found := c.store.Get(key)
+	if !found {
 		return buf[:0], false
 	}
-	return c.hit(q, e, key, buf), true
+	now := q.Start.UnixNano()
+	if !p.fresh(now) {
+		return buf[:0], false
+	}
+	outcome := Hit
+	if p.hit(now) && !c.cfg.NoPrefetch {
+		outcome = Prefetch
+		c.prefetch(string(key))
+	}
+	return c.send(q, p, outcome, buf), true
 }
 
 // Miss appends to buf[:0] the reply to a request that Hit has no reply to. When ctx ends first it answers
@@ -69,36 +78,27 @@ func (c *Cache) Miss(ctx context.Context, q *wire.Query, buf []byte) []byte {
 	if q.Kind == wire.Other {
 		return c.await(ctx, q, c.direct(string(key), bytes.Clone(q.Msg)), nil, Uncached, buf)
 	}
-	e, ok := c.store.Get(key)
-	if !ok || !e.usable(q.Start, c.cfg.Stale) {
-		e = nil
+	p, ok := c.store.Get(key)
+	if !ok || !p.usable(q.Start.UnixNano(), c.cfg.Stale) {
+		p = nil
 	}
-	return c.miss(ctx, q, string(key), e, buf)
-}
-
-func (c *Cache) hit(q *wire.Query, e *Entry, key, buf []byte) []byte {
-	outcome := Hit
-	if e.hit(q.Start) && !c.cfg.NoPrefetch {
-		outcome = Prefetch
-		c.prefetch(string(key))
-	}
-	return c.send(q, e, outcome, buf)
+	return c.miss(ctx, q, string(key), p, buf)
 }
 
 // miss asks the Source. stale is what can be used if that takes long or fails, or nil.
-func (c *Cache) miss(ctx context.Context, q *wire.Query, key string, stale *Entry, buf []byte) []byte {
-	if stale != nil && stale.held(q.Start) {
+func (c *Cache) miss(ctx context.Context, q *wire.Query, key string, stale *Packed, buf []byte) []byte {
+	if stale != nil && stale.held(q.Start.UnixNano()) {
 		return c.send(q, stale, Stale, buf)
 	}
-	f, e := c.join(key)
-	if e != nil {
-		return c.send(q, e, Hit, buf)
+	f, p := c.join(key)
+	if p != nil {
+		return c.send(q, p, Hit, buf)
 	}
 	return c.await(ctx, q, f, stale, Miss, buf)
 }
 
 // await answers with what a flight brings. A nil flight could not begin.
-func (c *Cache) await(ctx context.Context, q *wire.Query, f *flight, stale *Entry, outcome Outcome, buf []byte) []byte {
+func (c *Cache) await(ctx context.Context, q *wire.Query, f *flight, stale *Packed, outcome Outcome, buf []byte) []byte {
 	if f == nil {
 		c.shed.Add(1)
 		if stale != nil {
@@ -112,12 +112,12 @@ func (c *Cache) await(ctx context.Context, q *wire.Query, f *flight, stale *Entr
 	}
 	landed := wait(ctx, f, patience)
 	switch {
-	case stale != nil && (!landed || f.entry == nil || f.entry.Failure):
+	case stale != nil && (!landed || f.entry == nil || f.entry.failure()):
 		return c.send(q, stale, Stale, buf)
 	case !landed:
 		return c.fail(q, "no answer in time", outcome, buf)
 	case f.entry == nil:
-		c.observe(q, 0, "", Silent)
+		c.observe(q, 0, 0, Silent)
 		return buf[:0]
 	}
 	return c.send(q, f.entry, outcome, buf)
@@ -138,7 +138,7 @@ func wait(ctx context.Context, f *flight, d time.Duration) bool {
 
 // status answers without an entry.
 func (c *Cache) status(q *wire.Query, rcode uint16, buf []byte) []byte {
-	c.observe(q, rcode, "", Uncached)
+	c.observe(q, rcode, 0, Uncached)
 	return q.AppendStatus(buf[:0], q.Msg, wire.Status{Rcode: rcode, Cookie: q.From.Cookie.Option()})
 }
 
@@ -156,19 +156,26 @@ func probed(s wire.CookieState) uint16 {
 
 // fail answers SERVFAIL without an entry.
 func (c *Cache) fail(q *wire.Query, text string, outcome Outcome, buf []byte) []byte {
-	c.observe(q, wire.RcodeServerFailure, "", outcome)
+	c.observe(q, wire.RcodeServerFailure, 0, outcome)
 	return q.AppendStatus(buf[:0], q.Msg, wire.Status{
 		Rcode: wire.RcodeServerFailure, HasEDE: true, EDECode: edeOther, EDEText: text, Cookie: q.From.Cookie.Option(),
 	})
 }
 
-func (c *Cache) observe(q *wire.Query, rcode uint16, zone string, outcome Outcome) {
+// timedHits is the share of hits that are timed, by the ID of the request: one of so many.
+const timedHits = 64
+
+func (c *Cache) observe(q *wire.Query, rcode uint16, zone Zone, outcome Outcome) {
 	if c.cfg.Observe == nil {
 		return
 	}
-	c.cfg.Observe(Event{
-		Protocol: q.From.Protocol, Outcome: outcome, Type: q.Type, Rcode: rcode, Zone: zone, Duration: time.Since(q.Start),
-	})
+	e := Event{
+		Protocol: q.From.Protocol, Outcome: outcome, Type: q.Type, Rcode: rcode, Zone: zone, Reader: q.Reader, Duration: Untimed,
+	}
+	if outcome != Hit || q.ID%timedHits == 0 {
+		e.Duration = time.Since(q.Start)
+	}
+	c.cfg.Observe(e)
 }
 
 // Drop removes all entries that carry at least one of the tags and returns how many there were. What the

@@ -57,7 +57,7 @@ func TestHit(t *testing.T) {
 		time.Sleep(199*time.Second + 500*time.Millisecond)
 		b.ask("alice.eth.", dns.TypeA)
 		b.want(cache.Miss, 4) // at 300 seconds it is no longer fresh
-		if ev := b.events.last(t); ev.Type != dns.TypeA || ev.Zone != "onchain" || ev.Protocol != wire.UDP {
+		if ev := b.events.last(t); ev.Type != dns.TypeA || ev.Zone.String() != "onchain" || ev.Protocol != wire.UDP {
 			t.Errorf("%+v", ev)
 		}
 	})

@@ -14,16 +14,18 @@ type Source interface {
 	Reply(ctx context.Context, req []byte) (Entry, error)
 }
 
-// Store holds Entries by Entry.Key. Implementations are safe for concurrent use, do not wait for the
-// network, keep nothing of the key that Get was given, and never change an Entry.
+// Store holds what was packed, by key (wire.Request.AppendKey). Implementations are safe for concurrent use,
+// and do not wait for the network: a store that many servers share is a Source before the others.
 type Store interface {
-	Get(key []byte) (*Entry, bool)
-	Set(e *Entry)
-	// Drop removes all entries that carry at least one of the tags and returns how many there were.
+	// Get returns what has the key, fresh or not. It keeps nothing of the key.
+	Get(key []byte) (*Packed, bool)
+	// Set keeps p, which is not in a Store yet, in place of what has the same key.
+	Set(p *Packed)
+	// Drop removes all that carries at least one of the tags and returns how many there were.
 	Drop(tags ...string) int
 }
 
-// Entry is one packed reply. After it was handed to the cache it is never changed.
+// Entry is one reply as the Source gives it. The cache keeps a copy of what it needs of it.
 type Entry struct {
 	// Wire is a whole DNS reply without an OPT record: QR set, ID zero, the question in lower case.
 	// AD is set when the data is authentic; the cache clears it for clients that did not ask
@@ -45,17 +47,10 @@ type Entry struct {
 	Rcode uint16
 	// Origin is the evidence behind an on-chain answer (resolver.Origin as JSON), or nil.
 	Origin []byte
-	// Zone is the kind of zone that answered, for the metrics.
+	// Zone is the kind of zone that answered, for the metrics: one of Zones. Any other counts as ZoneOther.
 	Zone string
 	// Tags name what the entry depends on, for Drop. An entry with more than MaxTags is not kept.
 	Tags []string
-
-	// Key is what the entry is found by (wire.Request.AppendKey). The cache sets it.
-	Key []byte
-
-	ttls  []uint16 // offsets of the TTL fields in Wire
-	limit uint32   // greatest TTL to show, in seconds
-	state          // the only part that changes
 }
 
 // MaxTags is the greatest number of tags of an entry that is kept.

@@ -47,9 +47,15 @@ type Event struct {
 	Outcome  Outcome
 	Type     uint16 // of the question; 0 without one
 	Rcode    uint16 // extended
-	Zone     string // Entry.Zone, or ""
+	Zone     Zone   // of the entry, or 0
+	Reader   uint8  // wire.Query.Reader
+	// Duration is how long the request has taken so far, or Untimed.
 	Duration time.Duration
 }
+
+// Untimed is the Duration of a hit that was not timed: to read the clock would take as long as half a hit, so
+// that only one in a few is.
+const Untimed = -1
 
 // Stats is what a Cache is doing.
 type Stats struct {

@@ -30,7 +30,7 @@ type flight struct {
 	began time.Time // also of the data: it is not younger
 	since time.Time // when the first flight began of those that overtook each other
 	done  chan struct{}
-	entry *Entry // the reply, after done was closed; nil is silence
+	entry *Packed // the reply, after done was closed; nil is silence
 }
 
 // flights is the flights under way.
@@ -44,7 +44,7 @@ type flights struct {
 
 // join returns the flight to a key, which it begins if there is none. It returns the entry instead if
 // one came in meanwhile, and neither when too much is under way.
-func (c *Cache) join(key string) (*flight, *Entry) {
+func (c *Cache) join(key string) (*flight, *Packed) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	now := time.Now()
@@ -53,8 +53,8 @@ func (c *Cache) join(key string) (*flight, *Entry) {
 		return slow, nil
 	}
 	// A flight may have landed after the caller found nothing.
-	if e, ok := c.store.Get([]byte(key)); ok && e.fresh(now) {
-		return nil, e
+	if p, ok := c.store.Get([]byte(key)); ok && p.fresh(now.UnixNano()) {
+		return nil, p
 	}
 	f := c.begin(key, wire.AppendRequest(nil, []byte(key)), true, now)
 	if slow == nil {
@@ -117,7 +117,7 @@ func (c *Cache) fly(f *flight) {
 		}
 	}
 	if f.keep {
-		c.keep(f, now)
+		c.keep(f, e.Tags, now)
 	}
 }
 
@@ -126,7 +126,7 @@ func (c *Cache) ask(ctx context.Context, f *flight) (e Entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("panic in the source", "panic", p, "stack", string(debug.Stack()))
-			e, err = *c.failure(f.key, edeOther, "internal error", time.Now()), nil
+			e, err = c.failed(f.key, edeOther, "internal error"), nil
 		}
 	}()
 	return c.source.Reply(ctx, f.req)
@@ -134,22 +134,22 @@ func (c *Cache) ask(ctx context.Context, f *flight) (e Entry, err error) {
 
 // keep stores what a flight brought. A failure does not replace an entry that can still be used: it
 // keeps the Source from being asked again at once. What was overtaken does not replace what is younger.
-func (c *Cache) keep(f *flight, now time.Time) {
+func (c *Cache) keep(f *flight, tags []string, now time.Time) {
 	old, found := c.store.Get([]byte(f.key))
-	good := found && old.usable(now, c.cfg.Stale)
-	younger := good && old.Stored.After(f.began) && c.flights.overtaken(f)
-	if f.entry == nil || f.entry.Failure {
+	good := found && old.usable(now.UnixNano(), c.cfg.Stale)
+	younger := good && old.stored > f.began.UnixNano() && c.flights.overtaken(f)
+	if f.entry == nil || f.entry.failure() {
 		if good && !younger {
-			old.hold(now.Add(c.cfg.FailureTTL))
+			old.hold(now.Add(c.cfg.FailureTTL).UnixNano())
 		}
 		if good || c.flights.overtaken(f) {
 			return
 		}
 	}
-	if f.entry == nil || f.entry.TTL <= 0 || younger || c.flights.draining() {
+	if f.entry == nil || f.entry.ttl == 0 || younger || c.flights.draining() {
 		return
 	}
-	c.drops.unlessDropped(f.entry.Tags, f.began, func() { c.store.Set(f.entry) })
+	c.drops.unlessDropped(tags, f.began, func() { c.store.Set(f.entry) })
 }
 
 // overtaken reports whether a younger flight to the same key is, or was, under way.

@@ -154,7 +154,8 @@ func peer(p wire.Protocol) wire.Peer {
 
 // serve answers a request as the transports have it done.
 func serve(ctx context.Context, c *cache.Cache, req []byte, from wire.Peer, buf []byte) []byte {
-	q := wire.Query{Request: wire.Peek(req), Msg: req, From: from, Start: time.Now(), Limit: wire.MaxMessage}
+	q := wire.Query{Msg: req, From: from, Start: time.Now(), Limit: wire.MaxMessage}
+	q.Peek()
 	if from.Protocol == wire.UDP {
 		q.Limit = min(q.UDPSize, 1232)
 	}

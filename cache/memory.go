@@ -1,12 +1,8 @@
 package cache
 
 import (
-	"bytes"
 	"hash/maphash"
-	"slices"
-	"sync"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"sync/atomic"
 )
 
 // MemoryConfig bounds a Memory.
@@ -25,12 +21,16 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 	return c
 }
 
-// Memory is a Store in memory: shards, each with a lock of its own, that forget what was not used for
-// longest. The bounds are divided among the shards.
+// Memory is a Store in memory: shards that are read without a lock, each with one for changes. The bounds are
+// those of all shards together.
 type Memory struct {
 	seed   maphash.Seed
 	hash   func(maphash.Seed, []byte) uint64
 	shards []shard
+
+	maxEntries, maxBytes atomic.Int64
+	_                    [64]byte
+	entries, bytes       atomic.Int64 // what is kept, and what is about to be
 }
 
 // MemoryStats is how full a Memory is.
@@ -64,188 +64,136 @@ func NewMemory(cfg MemoryConfig) *Memory {
 // Resize changes the bounds, and evicts what is above them.
 func (m *Memory) Resize(cfg MemoryConfig) {
 	cfg = cfg.withDefaults()
-	n := len(m.shards)
-	for i := range m.shards {
-		m.shards[i].resize(max((cfg.Entries+n-1)/n, 1), max(cfg.MaxBytes/int64(n), 1))
-	}
+	m.maxEntries.Store(int64(cfg.Entries))
+	m.maxBytes.Store(cfg.MaxBytes)
+	m.shrink(0)
 }
 
-func (m *Memory) shard(key []byte) (*shard, uint64) {
+// place returns an entry's shard, and its hash there.
+func (m *Memory) place(key []byte) (shard int, hash uint32) {
 	sum := m.hash(m.seed, key)
-	return &m.shards[sum&uint64(len(m.shards)-1)], sum
+	return int(sum) & (len(m.shards) - 1), uint32(sum >> 32)
 }
 
 // Get returns the entry with the key, fresh or not.
-func (m *Memory) Get(key []byte) (*Entry, bool) {
-	s, sum := m.shard(key)
-	return s.get(sum, key)
+func (m *Memory) Get(key []byte) (*Packed, bool) {
+	i, hash := m.place(key)
+	p := m.shards[i].get(hash, key)
+	return p, p != nil
 }
 
-// Set keeps an entry in place of the one with the same key. An entry that is too large, or has too many
-// tags to be found by, is not kept; and neither is the one that it would have replaced.
-func (m *Memory) Set(e *Entry) {
-	s, sum := m.shard(e.Key)
-	s.set(sum, e)
-}
-
-// Drop removes all entries that carry at least one of the tags and returns how many there were.
-func (m *Memory) Drop(tags ...string) int {
-	n := 0
-	for i := range m.shards {
-		n += m.shards[i].drop(tags)
+// Set keeps p in place of what has the same key. What is too large, or has too many tags, is not kept; and
+// neither is what it would have replaced.
+func (m *Memory) Set(p *Packed) {
+	key := p.key()
+	i, hash := m.place(key)
+	p.hash = hash
+	if m.put(&m.shards[i], key, p) {
+		m.shrink(i + 1)
 	}
-	return n
+}
+
+// put reports whether there is too much now, and nothing left in the shard to make room.
+func (m *Memory) put(s *shard, key []byte, p *Packed) (over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.table.Load().find(p.hash, key)
+	if p.size() > m.maxBytes.Load() || p.extra != nil && len(p.extra.tags) > MaxTags {
+		if old != nil {
+			s.remove(old)
+			m.account(-1, -old.size())
+		}
+		return false
+	}
+	if old != nil {
+		m.account(0, p.size()-old.size())
+	} else {
+		m.account(1, p.size())
+	}
+	for over = m.over(); over; over = m.over() {
+		if out := s.evict(old); out != nil {
+			m.account(-1, -out.size())
+			continue
+		}
+		break
+	}
+	s.put(old, p)
+	return over
+}
+
+func (m *Memory) over() bool {
+	return m.entries.Load() > m.maxEntries.Load() || m.bytes.Load() > m.maxBytes.Load()
+}
+
+func (m *Memory) account(entries int, bytes int64) {
+	m.entries.Add(int64(entries))
+	m.bytes.Add(bytes)
+}
+
+// shrink evicts a few entries of each shard in turn, beginning with one, until the bounds hold.
+func (m *Memory) shrink(first int) {
+	const few = 16
+	for more := true; more && m.over(); {
+		more = false
+		for i := range m.shards {
+			more = m.evict(&m.shards[(first+i)%len(m.shards)], few) || more
+		}
+	}
+}
+
+// evict takes up to n entries out of a shard while the bounds do not hold, and reports whether any was there.
+func (m *Memory) evict(s *shard, n int) (some bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ; n > 0 && m.over(); n-- {
+		out := s.evict(nil)
+		if out == nil {
+			break
+		}
+		m.account(-1, -out.size())
+		some = true
+	}
+	return some
+}
+
+// Drop removes all entries that carry at least one of the tags and returns how many there were. It looks at
+// every entry that has tags; those without cost nothing.
+func (m *Memory) Drop(tags ...string) int {
+	hashes := make(map[uint64]struct{}, len(tags))
+	for _, tag := range tags {
+		hashes[tagHash(tag)] = struct{}{}
+	}
+	return m.dropEach(func(s *shard) (int, int64) { return s.drop(hashes) })
 }
 
 // DropBelow removes all entries whose question is for one of the names or for a name below it, and returns
 // how many there were. Names are in wire form and lower case. It looks at every entry.
 func (m *Memory) DropBelow(names ...[]byte) int {
-	n := 0
-	for i := range m.shards {
-		n += m.shards[i].dropBelow(names)
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = string(name)
 	}
-	return n
+	return m.dropEach(func(s *shard) (int, int64) { return s.dropBelow(list) })
 }
 
-// Stats sums up the shards.
-func (m *Memory) Stats() MemoryStats {
-	var st MemoryStats
+func (m *Memory) dropEach(drop func(*shard) (int, int64)) int {
+	total := 0
 	for i := range m.shards {
-		m.shards[i].addStats(&st)
+		n, bytes := drop(&m.shards[i])
+		m.account(-n, -bytes)
+		total += n
+	}
+	return total
+}
+
+// Stats returns how full the Memory is.
+func (m *Memory) Stats() MemoryStats {
+	st := MemoryStats{Entries: int(m.entries.Load()), Bytes: m.bytes.Load()}
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		st.Evictions += s.evictions
+		s.mu.Unlock()
 	}
 	return st
-}
-
-// shard is an LRU list by hash of key, with an index from tags to hashes that has exactly the entries
-// that are in the list. Two keys of one hash push each other out.
-type shard struct {
-	mu         sync.Mutex
-	lru        *simplelru.LRU[uint64, *Entry]
-	tags       map[string]map[uint64]struct{}
-	maxEntries int
-	maxBytes   int64
-	bytes      int64
-	evictions  uint64
-}
-
-func (s *shard) init() {
-	// The list's own bound is never reached: room is made here, where the index is known.
-	s.lru, _ = simplelru.NewLRU[uint64, *Entry](1<<31-1, nil) // fails for sizes below 1 only
-	s.tags = make(map[string]map[uint64]struct{})
-}
-
-func (s *shard) get(sum uint64, key []byte) (*Entry, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.lru.Get(sum)
-	if !ok || !bytes.Equal(e.Key, key) {
-		return nil, false
-	}
-	return e, true
-}
-
-func (s *shard) set(sum uint64, e *Entry) {
-	size := e.size()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.remove(sum)
-	if size > s.maxBytes || len(e.Tags) > MaxTags {
-		return
-	}
-	s.shrink(s.maxEntries-1, s.maxBytes-size)
-	s.lru.Add(sum, e)
-	s.bytes += size
-	for _, tag := range e.Tags {
-		set := s.tags[tag]
-		if set == nil {
-			set = make(map[uint64]struct{}, 1)
-			s.tags[tag] = set
-		}
-		set[sum] = struct{}{}
-	}
-}
-
-// remove takes an entry out of the list and the index.
-func (s *shard) remove(sum uint64) bool {
-	e, ok := s.lru.Peek(sum)
-	if !ok {
-		return false
-	}
-	s.lru.Remove(sum)
-	s.bytes -= e.size()
-	for _, tag := range e.Tags {
-		set := s.tags[tag]
-		delete(set, sum)
-		if len(set) == 0 {
-			delete(s.tags, tag)
-		}
-	}
-	return true
-}
-
-// shrink evicts the oldest until the bounds hold.
-func (s *shard) shrink(entries int, size int64) {
-	for s.lru.Len() > entries || s.bytes > size {
-		sum, _, ok := s.lru.GetOldest()
-		if !ok {
-			return
-		}
-		s.remove(sum)
-		s.evictions++
-	}
-}
-
-func (s *shard) resize(entries int, size int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.maxEntries, s.maxBytes = entries, size
-	s.shrink(entries, size)
-}
-
-func (s *shard) drop(tags []string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, tag := range tags {
-		for sum := range s.tags[tag] {
-			if s.remove(sum) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (s *shard) dropBelow(names [][]byte) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, sum := range s.lru.Keys() {
-		e, ok := s.lru.Peek(sum)
-		if ok && slices.ContainsFunc(names, func(name []byte) bool { return below(e.Key, name) }) && s.remove(sum) {
-			n++
-		}
-	}
-	return n
-}
-
-// below reports whether a key's name is that name, or ends in it after a whole label.
-func below(key, name []byte) bool {
-	for off := 0; off < len(key); off += 1 + int(key[off]) {
-		if bytes.HasPrefix(key[off:], name) {
-			return true
-		}
-		if key[off] == 0 {
-			break
-		}
-	}
-	return false
-}
-
-func (s *shard) addStats(st *MemoryStats) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Entries += s.lru.Len()
-	st.Bytes += s.bytes
-	st.Evictions += s.evictions
 }

@@ -7,44 +7,82 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dens/internal/wire"
 )
 
-func kept(key string, tags ...string) *Entry {
-	return &Entry{Key: []byte(key), Wire: make([]byte, 100), TTL: time.Hour, Tags: tags}
+// keyOf returns the key to the A record of a name of one label.
+func keyOf(label string) []byte {
+	return append(append([]byte{byte(len(label))}, label...), "\x00\x00\x01\x00\x01\x00"...)
 }
 
-func (m *Memory) has(key string) bool {
-	e, ok := m.Get([]byte(key))
-	return ok && string(e.Key) == key
+// keptAs makes an entry of 100 octets.
+func keptAs(key []byte, tags ...string) *Packed {
+	msg := wire.AppendFailure(nil, key, wire.RcodeSuccess)
+	if len(msg) < 100 {
+		msg = append(msg, make([]byte, 100-len(msg))...)
+	}
+	return pack(key[len(key)-1], msg, &Entry{TTL: time.Hour, Stored: time.Now(), Tags: tags})
 }
 
-// checkIndex compares each shard's index and its sum of sizes with its entries.
+func kept(label string, tags ...string) *Packed { return keptAs(keyOf(label), tags...) }
+
+func (m *Memory) has(label string) bool { return m.hasKey(keyOf(label)) }
+
+func (m *Memory) hasKey(key []byte) bool {
+	p, ok := m.Get(key)
+	return ok && string(p.key()) == string(key)
+}
+
+// checkIndex compares each shard's table, queues and tags, and the sums of all.
 func checkIndex(t *testing.T, m *Memory) {
 	t.Helper()
+	var entries, bytes int64
 	for i := range m.shards {
 		s := &m.shards[i]
-		var bytes int64
-		places := 0
-		for _, sum := range s.lru.Keys() {
-			e, _ := s.lru.Peek(sum)
-			bytes += e.size()
-			unique := map[string]bool{}
-			for _, tag := range e.Tags {
-				unique[tag] = true
-				if _, ok := s.tags[tag][sum]; !ok {
-					t.Fatalf("%q is not found by %q", e.Key, tag)
+		tagged := map[*Packed]bool{}
+		for name, q := range map[queueName]*queue{inSmall: &s.small, inMain: &s.main} {
+			n, sum := 0, int64(0)
+			for p, older := q.oldest, (*Packed)(nil); p != nil; p, older = p.newer, p {
+				n, sum = n+1, sum+p.size()
+				if got := s.table.Load().find(p.hash, p.key()); got != p || p.queue != name || p.older != older {
+					t.Fatalf("%q is in queue %d, and its table has %p, want %d %p", p.key(), p.queue, got, name, p)
 				}
+				tagged[p] = p.extra != nil && len(p.extra.tags) > 0
 			}
-			places += len(unique)
-		}
-		for tag, set := range s.tags {
-			if len(set) == 0 {
-				t.Fatalf("an empty set is left for %q", tag)
+			if n != q.n || sum != q.bytes {
+				t.Fatalf("%d entries of %d octets counted as %d of %d", n, sum, q.n, q.bytes)
 			}
-			places -= len(set)
+			entries, bytes = entries+int64(n), bytes+sum
 		}
-		if places != 0 || bytes != s.bytes || s.lru.Len() > s.maxEntries || s.bytes > s.maxBytes {
-			t.Fatalf("shard %d: %d places too few, %d bytes counted as %d, %d entries", i, places, bytes, s.bytes, s.lru.Len())
+		checkTable(t, s, tagged)
+	}
+	if m.entries.Load() != entries || m.bytes.Load() != bytes || entries > m.maxEntries.Load() || bytes > m.maxBytes.Load() {
+		t.Fatalf("%d entries of %d octets counted as %d of %d", entries, bytes, m.entries.Load(), m.bytes.Load())
+	}
+}
+
+// checkTable compares a shard's table and its list of what has tags with what is in its queues.
+func checkTable(t *testing.T, s *shard, tagged map[*Packed]bool) {
+	t.Helper()
+	n := 0
+	for i := range s.table.Load().chains {
+		for p := s.table.Load().chains[i].Load(); p != nil; p = p.next.Load() {
+			n++
+		}
+	}
+	if n != len(tagged) {
+		t.Fatalf("%d entries in the table, %d in queues", n, len(tagged))
+	}
+	for p, newer := s.tagged, (*Packed)(nil); p != nil; p, newer = p.extra.older, p {
+		if !tagged[p] || p.extra.newer != newer {
+			t.Fatalf("%q is not in the shard, has no tags, or is listed twice", p.key())
+		}
+		tagged[p] = false
+	}
+	for p, missing := range tagged {
+		if missing {
+			t.Fatalf("%q is not found by its tags", p.key())
 		}
 	}
 }
@@ -56,18 +94,18 @@ func TestDropBelow(t *testing.T) {
 	gone := []string{key("\x03eth"), key("\x05alice\x03eth"), key("\x01a\x05alice\x03eth"), key("\x03a.b\x03eth"), key("\x01x\x04corp\x07example")}
 	stays := []string{key(""), key("\x03org"), key("\x04beth"), key("\x03eth\x03org"), key("\x05x\x03eth\x03org"), key("\x07example"), key("\x05xcorp\x07example")}
 	for _, k := range append(append([]string(nil), gone...), stays...) {
-		m.Set(kept(k, "tag", k))
+		m.Set(keptAs([]byte(k), "tag", k))
 	}
 	if n := m.DropBelow([]byte("\x03eth\x00"), []byte("\x04corp\x07example\x00")); n != len(gone) {
 		t.Errorf("%d entries dropped, want %d", n, len(gone))
 	}
 	for _, k := range gone {
-		if m.has(k) {
+		if m.hasKey([]byte(k)) {
 			t.Errorf("%q is still there", k)
 		}
 	}
 	for _, k := range stays {
-		if !m.has(k) {
+		if !m.hasKey([]byte(k)) {
 			t.Errorf("%q is gone", k)
 		}
 	}
@@ -85,10 +123,12 @@ func TestEviction(t *testing.T) {
 	for _, key := range []string{"a", "b", "c"} {
 		m.Set(kept(key, "all", key))
 	}
-	m.Get([]byte("a"))
+	if p, _ := m.Get(keyOf("a")); p != nil {
+		p.hit(p.stored)
+	}
 	m.Set(kept("d", "all", "d"))
 	if m.has("b") || !m.has("a") || !m.has("c") || !m.has("d") {
-		t.Error("the one that was not used for longest should be gone, and it alone")
+		t.Error("the oldest that was not asked for again should be gone, and it alone")
 	}
 	m.Set(kept("d", "new"))
 	if st := m.Stats(); st.Entries != 3 || st.Evictions != 1 {
@@ -104,13 +144,12 @@ func TestEviction(t *testing.T) {
 }
 
 func TestBytes(t *testing.T) {
-	large := kept("large", "tag")
-	large.Wire = make([]byte, 65535)
+	large := func(label string) *Packed {
+		return pack(0, append(wire.AppendFailure(nil, keyOf(label), 0), make([]byte, 60000)...), &Entry{TTL: time.Hour, Tags: []string{"tag"}})
+	}
 	m := NewMemory(MemoryConfig{Entries: 1000, MaxBytes: 200_000})
 	for i := range 10 {
-		e := *large
-		e.Key = fmt.Appendf(nil, "large%d", i)
-		m.Set(&e)
+		m.Set(large(fmt.Sprintf("large%d", i)))
 	}
 	if st := m.Stats(); st.Entries != 3 || st.Bytes > 200_000 || st.Evictions != 7 {
 		t.Errorf("%+v", st)
@@ -121,7 +160,7 @@ func TestBytes(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	m.Resize(MemoryConfig{Entries: 1000, MaxBytes: 60_000})
-	m.Set(large)
+	m.Set(large("large"))
 	if st := m.Stats(); st.Entries != 0 || st.Bytes != 0 {
 		t.Errorf("%+v: larger than all there is", st)
 	}
@@ -149,15 +188,15 @@ func TestCollision(t *testing.T) {
 	if m.has("bob") {
 		t.Fatal("bob got alice's entry")
 	}
-	if e, ok := m.Get([]byte("bob")); ok {
-		t.Fatalf("%+v", e)
+	if p, ok := m.Get(keyOf("bob")); ok {
+		t.Fatalf("%q", p.key())
 	}
 	m.Set(kept("bob", "node:bob"))
-	if m.has("alice") || !m.has("bob") {
-		t.Error("the later one counts")
+	if !m.has("alice") || !m.has("bob") {
+		t.Error("both have one hash, and should be there")
 	}
-	if n := m.Drop("node:alice"); n != 0 {
-		t.Errorf("bob was dropped as alice")
+	if n := m.Drop("node:alice"); n != 1 || m.has("alice") || !m.has("bob") {
+		t.Errorf("%d dropped, want alice", n)
 	}
 	checkIndex(t, m)
 }
@@ -195,8 +234,10 @@ func TestMemoryConcurrently(t *testing.T) {
 				case 1, 2, 3, 4, 5, 6, 7, 8:
 					m.Set(kept(key, fmt.Sprintf("node:%d", n), fmt.Sprintf("zone:%d", n%7)))
 				default:
-					if e, ok := m.Get([]byte(key)); ok && string(e.Key) != key {
-						t.Errorf("asked for %s, got %s", key, e.Key)
+					if p, ok := m.Get(keyOf(key)); ok && string(p.key()) != string(keyOf(key)) {
+						t.Errorf("asked for %s, got %q", key, p.key())
+					} else if ok {
+						p.hit(p.stored)
 					}
 				}
 			}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math"
 	"time"
 
 	"dens/internal/wire"
@@ -10,43 +11,61 @@ import (
 const staleTTL = 30
 
 // send makes the reply to a request from an entry: copy, patch, and truncate where it has to be.
-func (c *Cache) send(q *wire.Query, e *Entry, outcome Outcome, buf []byte) []byte {
-	c.observe(q, e.rcode(), e.Zone, outcome)
-	msg := append(buf[:0], e.Wire...)
-	q.Readdress(msg, q.Msg, e.Rcode)
+func (c *Cache) send(q *wire.Query, p *Packed, outcome Outcome, buf []byte) []byte {
+	rcode := p.rcode()
+	c.observe(q, rcode, p.zone, outcome)
+	msg := append(buf[:0], p.wire...)
+	q.Readdress(msg, q.Msg, rcode)
 	if outcome == Stale {
-		wire.SetTTLs(msg, e.ttls, staleTTL)
+		wire.SetTTLs(msg, q.QuestionEnd, staleTTL)
 		// RFC 8767 does not say: whatever proved the data, signatures or a block of the chain, was good for
 		// as long as its TTL, and nobody has looked since.
 		wire.ClearAD(msg)
-	} else {
-		wire.Age(msg, e.ttls, uint32(e.age(q.Start)/time.Second), e.limit)
+	} else if age := p.age(q.Start.UnixNano()) / int64(time.Second); age > 0 {
+		wire.Age(msg, q.QuestionEnd, uint32(min(age, math.MaxUint32)))
 	}
 	if !q.EDNS {
 		return wire.Truncate(msg, q.Limit)
 	}
-	opt := wire.OPT{Rcode: e.rcode(), DO: q.DO, HasEDE: e.HasEDE, EDECode: e.EDECode, EDEText: e.EDEText, Cookie: q.From.Cookie.Option()}
-	if outcome == Stale {
-		opt.HasEDE, opt.EDECode, opt.EDEText = true, staleCode(e), ""
+	opt := q.OPT(rcode)
+	switch {
+	case outcome == Stale:
+		opt.HasEDE, opt.EDECode = true, staleCode(rcode)
+	case p.flags&flagEDE != 0:
+		opt.HasEDE, opt.EDECode = true, p.edeCode
 	}
-	if q.Origin && len(e.Origin) > 0 {
-		opt.Origin = e.Origin
+	if x := p.extra; x != nil {
+		if outcome != Stale {
+			opt.EDEText = x.edeText
+		}
+		if q.Origin && len(x.origin) > 0 {
+			opt.Origin = x.origin
+		}
 	}
-	return fit(msg, &opt, q.Limit)
+	return fit(q, msg, &opt)
 }
 
-func staleCode(e *Entry) uint16 {
-	if e.rcode() == wire.RcodeNameError {
+func staleCode(rcode uint16) uint16 {
+	if rcode == wire.RcodeNameError {
 		return edeStaleNXDomain
 	}
 	return edeStale
 }
 
-// fit adds the OPT record and keeps within limit: the origin goes first, then the extended error, before
-// any record does (RFC 8914 section 3), and the client is told to come back for them.
-func fit(msg []byte, opt *wire.OPT, limit int) []byte {
+// fit adds the OPT record and keeps within the limit. Padding only fills what is left.
+func fit(q *wire.Query, msg []byte, opt *wire.OPT) []byte {
+	if len(msg)+opt.Len() > q.Limit {
+		msg = squeeze(msg, opt, q.Limit)
+	}
+	q.Pad(opt, len(msg))
+	return wire.AddOPT(msg, opt)
+}
+
+// squeeze makes a message fit with its OPT record: the origin goes first, then the extended error, before any
+// record does (RFC 8914 section 3), and the client is told to come back for them.
+func squeeze(msg []byte, opt *wire.OPT, limit int) []byte {
 	dropped := false
-	if opt.Origin != nil && len(msg)+opt.Len() > limit {
+	if opt.Origin != nil {
 		opt.Origin, dropped = nil, limit < wire.MaxMessage // else there is no better transport to come back by
 	}
 	if opt.HasEDE && len(msg)+opt.Len() > limit {
@@ -59,5 +78,5 @@ func fit(msg []byte, opt *wire.OPT, limit int) []byte {
 	if dropped {
 		msg = wire.SetTC(msg)
 	}
-	return wire.AddOPT(msg, opt)
+	return msg
 }

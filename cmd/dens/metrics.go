@@ -37,7 +37,7 @@ func (d *daemonState) observe(e cache.Event) {
 	d.metrics.Observe(web.Observation{
 		Protocol: e.Protocol.String(),
 		Outcome:  e.Outcome.String(),
-		Zone:     e.Zone,
+		Zone:     e.Zone.String(),
 		Type:     e.Type,
 		Rcode:    e.Rcode,
 		Took:     e.Duration,

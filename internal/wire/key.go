@@ -12,10 +12,9 @@ const (
 // octet for DO and CD, since replies with and without signatures, and with and without validation, are
 // kept apart. r needs a question.
 func (r *Request) AppendKey(dst, req []byte) []byte {
-	for _, c := range req[headerLen:r.NameEnd] {
-		dst = append(dst, lower(c))
-	}
-	dst = append(dst, req[r.NameEnd:r.QuestionEnd]...)
+	start := len(dst)
+	dst = append(dst, req[headerLen:r.QuestionEnd]...)
+	lowerAll(dst[start : start+r.NameEnd-headerLen])
 	var variant byte
 	if r.DO {
 		variant |= keyDO

@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/binary"
+
 const (
 	maxName   = 255  // octets of a name on the wire, with its root label (RFC 1035 section 3.1)
 	maxLabel  = 63   // octets of a label (RFC 1035 section 3.1)
@@ -49,6 +51,32 @@ func lower(c byte) byte {
 		c += 'a' - 'A'
 	}
 	return c
+}
+
+// lowerAll puts a name on the wire into lower case, eight octets at a time.
+func lowerAll(name []byte) {
+	if len(name) < 8 {
+		for i, c := range name {
+			name[i] = lower(c)
+		}
+		return
+	}
+	for off := 0; ; off += 8 {
+		off = min(off, len(name)-8) // the last octets, some of them a second time
+		binary.LittleEndian.PutUint64(name[off:], lower8(binary.LittleEndian.Uint64(name[off:])))
+		if off == len(name)-8 {
+			return
+		}
+	}
+}
+
+// lower8 is lower for each octet of x.
+func lower8(x uint64) uint64 {
+	const ones = 0x0101010101010101
+	low := x &^ (0x80 * ones)
+	// Sums do not carry into the next octet: the high bit says which octets are at least A, and above Z.
+	letters := (low + (0x80-'A')*ones) &^ (low + (0x7f-'Z')*ones) &^ x & (0x80 * ones)
+	return x | letters>>2
 }
 
 // EqualFold reports whether two runs of names on the wire are the same but for the case of ASCII

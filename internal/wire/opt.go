@@ -6,10 +6,16 @@ import (
 )
 
 const (
-	optionEDE = 15 // RFC 8914
-	optLen    = 11 // an OPT record without options
+	// OptionKeepalive is the EDNS option edns-tcp-keepalive (RFC 7828).
+	OptionKeepalive uint16 = 11
+	// OptionPadding is the EDNS option of padding (RFC 7830).
+	OptionPadding uint16 = 12
 
-	// maxEDEText keeps the longest question with an OPT record, a cookie and an EDE below 512 octets.
+	optionEDE    = 15  // RFC 8914
+	optLen       = 11  // an OPT record without options
+	paddingBlock = 468 // RFC 8467 section 4.1
+
+	// maxEDEText keeps the longest question with an OPT record, a cookie, a keepalive and an EDE within 512 octets.
 	maxEDEText = 190
 )
 
@@ -22,6 +28,11 @@ type OPT struct {
 	EDEText string
 	Cookie  []byte // value of OptionCookie, when not nil
 	Origin  []byte // value of OptionOrigin, when not nil
+	// Keepalive is the value of OptionKeepalive, in units of 100 ms, when not 0.
+	Keepalive uint16
+	// HasPadding adds OptionPadding with so many octets of zero. Pad sets them.
+	HasPadding bool
+	Padding    uint16
 }
 
 // Len returns the octets that AppendOPT will add.
@@ -36,7 +47,25 @@ func (o *OPT) Len() int {
 	if o.Origin != nil {
 		n += 4 + len(o.Origin)
 	}
+	if o.Keepalive != 0 {
+		n += 4 + 2
+	}
+	if o.HasPadding {
+		n += 4 + int(o.Padding)
+	}
 	return n
+}
+
+// Pad sets the padding so that a message of n octets, to which this record is then added, becomes a multiple
+// of 468 octets (RFC 8467 section 4.1) or, where that is above limit, limit.
+func (o *OPT) Pad(n, limit int) {
+	o.HasPadding, o.Padding = false, 0
+	n += o.Len() + 4
+	if n > limit {
+		return
+	}
+	whole := (n + paddingBlock - 1) / paddingBlock * paddingBlock
+	o.HasPadding, o.Padding = true, uint16(min(whole, limit)-n)
 }
 
 // AppendOPT appends the OPT record to a message and does not touch the count in its header.
@@ -67,6 +96,16 @@ func AppendOPT(dst []byte, o *OPT) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, OptionOrigin)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(o.Origin)))
 		dst = append(dst, o.Origin...)
+	}
+	if o.Keepalive != 0 {
+		dst = binary.BigEndian.AppendUint16(dst, OptionKeepalive)
+		dst = binary.BigEndian.AppendUint16(dst, 2)
+		dst = binary.BigEndian.AppendUint16(dst, o.Keepalive)
+	}
+	if o.HasPadding {
+		dst = binary.BigEndian.AppendUint16(dst, OptionPadding)
+		dst = binary.BigEndian.AppendUint16(dst, o.Padding)
+		dst = append(dst, make([]byte, o.Padding)...) // zeros, which take no slice of their own
 	}
 	return dst
 }

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 const (
 	typeNS    = 2
@@ -14,11 +11,11 @@ const (
 	MaxMessage = 65535
 )
 
-// Layout says where the octets of a reply stand that change from client to client.
+// Layout says what ParseReply found in a reply.
 type Layout struct {
-	NameEnd     int      // offset behind the question's name; 0 without a question
-	QuestionEnd int      // offset behind the question
-	TTLs        []uint16 // offsets of the TTL fields
+	NameEnd     int // offset behind the question's name; 0 without a question
+	QuestionEnd int // offset behind the question
+	Records     int // how many there are behind it
 	// Negative is set for NXDOMAIN and for NODATA, which is told by the SOA record in the authority
 	// section (RFC 2308 section 2.2).
 	Negative bool
@@ -40,8 +37,6 @@ func ParseReply(msg []byte) (Layout, bool) {
 	authorities := int(binary.BigEndian.Uint16(msg[8:]))
 	n := answers + authorities + int(binary.BigEndian.Uint16(msg[10:]))
 	l.Negative = flags&rcodeMask == RcodeNameError
-	// A record takes 11 octets at least: the count in the header must not size anything alone.
-	l.TTLs = make([]uint16, 0, min(n, len(msg)/11))
 	for i := range n {
 		rr, ok := readRR(msg, off)
 		if !ok || rr.typ == typeOPT {
@@ -50,10 +45,9 @@ func ParseReply(msg []byte) (Layout, bool) {
 		if rr.typ == typeSOA && i >= answers && i < answers+authorities {
 			l.Negative = true
 		}
-		l.TTLs = append(l.TTLs, uint16(rr.ttlOff()))
+		l.Records++
 		off = rr.end
 	}
-	l.TTLs = slices.Clip(l.TTLs)
 	return l, off == len(msg)
 }
 
@@ -102,12 +96,41 @@ func ClearAD(msg []byte) {
 	binary.BigEndian.PutUint16(msg[2:], binary.BigEndian.Uint16(msg[2:])&^flagAD)
 }
 
-// Age lowers the TTLs at the offsets of a Layout to limit, and then by age, all in seconds. None gets
-// below zero.
-func Age(msg []byte, ttls []uint16, age, limit uint32) {
-	for _, off := range ttls {
-		ttl := min(ttlAt(msg, int(off)), limit)
-		binary.BigEndian.PutUint32(msg[off:], ttl-min(ttl, age))
+// Age lowers the TTLs of a reply that ParseReply took by age, in seconds. None gets below zero. off is where
+// its records begin.
+func Age(msg []byte, off int, age uint32) {
+	for off < len(msg) {
+		rr, ok := readRR(msg, off)
+		if !ok {
+			return
+		}
+		ttl := ttlAt(msg, rr.ttlOff())
+		binary.BigEndian.PutUint32(msg[rr.ttlOff():], ttl-min(ttl, age))
+		off = rr.end
+	}
+}
+
+// CapTTLs lowers to most, in seconds, the TTLs above it, of a reply as for Age.
+func CapTTLs(msg []byte, off int, most uint32) {
+	for off < len(msg) {
+		rr, ok := readRR(msg, off)
+		if !ok {
+			return
+		}
+		binary.BigEndian.PutUint32(msg[rr.ttlOff():], min(ttlAt(msg, rr.ttlOff()), most))
+		off = rr.end
+	}
+}
+
+// SetTTLs sets the TTLs to ttl, in seconds, of a reply as for Age.
+func SetTTLs(msg []byte, off int, ttl uint32) {
+	for off < len(msg) {
+		rr, ok := readRR(msg, off)
+		if !ok {
+			return
+		}
+		binary.BigEndian.PutUint32(msg[rr.ttlOff():], ttl)
+		off = rr.end
 	}
 }
 
@@ -118,13 +141,6 @@ func ttlAt(msg []byte, off int) uint32 {
 		return 0
 	}
 	return ttl
-}
-
-// SetTTLs sets the TTLs at the offsets of a Layout, in seconds.
-func SetTTLs(msg []byte, ttls []uint16, ttl uint32) {
-	for _, off := range ttls {
-		binary.BigEndian.PutUint32(msg[off:], ttl)
-	}
 }
 
 // AddOPT appends the OPT record to a whole message and counts it in the header.

@@ -75,7 +75,7 @@ func TestParseReply(t *testing.T) {
 			if ok != tt.ok {
 				t.Fatalf("ok %v, want %v", ok, tt.ok)
 			}
-			if ok && (len(l.TTLs) != tt.ttls || l.Negative != tt.negative) {
+			if ok && (l.Records != tt.ttls || l.Negative != tt.negative) {
 				t.Errorf("%+v", l)
 			}
 		})
@@ -127,11 +127,26 @@ func TestAge(t *testing.T) {
 		{1<<32 - 1, 0, 86400, 0},
 	}
 	for _, tt := range tests {
-		msg := make([]byte, 9)
-		binary.BigEndian.PutUint32(msg[3:], tt.ttl)
-		wire.Age(msg, []uint16{3}, tt.age, tt.limit)
-		if got := binary.BigEndian.Uint32(msg[3:]); got != tt.want {
-			t.Errorf("TTL %d after %d s, limit %d: %d, want %d", tt.ttl, tt.age, tt.limit, got, tt.want)
+		msg := reply(t, "alice.eth.", dns.TypeA, true, []string{"alice.eth. 5 IN A 192.0.2.1", "alice.eth. 5 IN A 192.0.2.2"})
+		l, ok := wire.ParseReply(msg)
+		if !ok {
+			t.Fatal("no layout")
+		}
+		for _, off := range ttls(msg, &l) {
+			binary.BigEndian.PutUint32(msg[off:], tt.ttl)
+		}
+		wire.CapTTLs(msg, l.QuestionEnd, tt.limit)
+		wire.Age(msg, l.QuestionEnd, tt.age)
+		for _, off := range ttls(msg, &l) {
+			if got := binary.BigEndian.Uint32(msg[off:]); got != tt.want {
+				t.Errorf("TTL %d after %d s, limit %d: %d, want %d", tt.ttl, tt.age, tt.limit, got, tt.want)
+			}
+		}
+		wire.SetTTLs(msg, l.QuestionEnd, 30)
+		for _, off := range ttls(msg, &l) {
+			if got := binary.BigEndian.Uint32(msg[off:]); got != 30 {
+				t.Errorf("TTL %d, want 30", got)
+			}
 		}
 	}
 }
@@ -215,13 +230,31 @@ func patch(t *testing.T, msg []byte, age uint32, room int, readable bool) {
 	r := wire.Peek(req)
 	got := bytes.Clone(msg)
 	r.Readdress(got, req, 0)
-	wire.Age(got, l.TTLs, age, 86400)
+	wire.CapTTLs(got, l.QuestionEnd, 86400)
+	wire.Age(got, l.QuestionEnd, age)
 	checkPatch(t, msg, got, &l, age)
 	var m dns.Msg
 	if err := m.Unpack(got); readable && err != nil {
 		t.Fatalf("the patch broke the reply: %v", err)
 	}
 	checkCut(t, got, &l, room, readable)
+}
+
+// ttls finds the TTL fields of a reply that has a layout.
+func ttls(msg []byte, l *wire.Layout) []int {
+	var offs []int
+	off := l.QuestionEnd
+	for range l.Records {
+		for msg[off] != 0 && msg[off] < 0xc0 {
+			off += 1 + int(msg[off])
+		}
+		if msg[off] != 0 {
+			off++
+		}
+		offs = append(offs, off+5)
+		off += 11 + int(binary.BigEndian.Uint16(msg[off+9:]))
+	}
+	return offs
 }
 
 // checkPatch holds a patched reply against the original: only ID, flags, name and TTLs may differ.
@@ -237,7 +270,7 @@ func checkPatch(t *testing.T, msg, got []byte, l *wire.Layout, age uint32) {
 	for i := range l.NameEnd {
 		mask[i] = i < 4 || i >= 12
 	}
-	for _, off := range l.TTLs {
+	for _, off := range ttls(msg, l) {
 		for i := range 4 {
 			mask[int(off)+i] = true
 		}
@@ -265,7 +298,7 @@ func checkCut(t *testing.T, msg []byte, l *wire.Layout, room int, readable bool)
 		t.Fatalf("%d octets in a room of %d", len(cut), room)
 	}
 	l2, ok := wire.ParseReply(cut)
-	if !ok || l2.QuestionEnd != l.QuestionEnd || len(l2.TTLs) > len(l.TTLs) {
+	if !ok || l2.QuestionEnd != l.QuestionEnd || l2.Records > l.Records {
 		t.Fatalf("cut to %x", cut)
 	}
 	if !bytes.Equal(cut[12:], msg[12:len(cut)]) {

@@ -78,6 +78,11 @@ type Request struct {
 	UDPSize int // of the OPT record, at least 512; 512 without one
 	DO      bool
 	Origin  bool // OptionOrigin was sent
+	// Padding is set when the client padded, and so wants the reply padded where that hides anything (RFC 7830).
+	Padding bool
+	// KeepaliveAsked is set when the client wants to know for how long an idle connection stays open
+	// (RFC 7828), and BadKeepalive when its option has a value, which it may not have.
+	KeepaliveAsked, BadKeepalive bool
 
 	cookieOff, cookieEnd int // of the value of the COOKIE option; 0 without one
 }
@@ -207,6 +212,11 @@ func (r *Request) opt(req []byte, off int, rr record) bool {
 			}
 		case OptionOrigin:
 			r.Origin = true
+		case OptionPadding:
+			r.Padding = true
+		case OptionKeepalive:
+			r.KeepaliveAsked = true
+			r.BadKeepalive = r.BadKeepalive || end != at+4
 		}
 		at = end
 	}

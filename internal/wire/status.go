@@ -22,6 +22,24 @@ func AppendStatus(dst, req []byte, s Status) []byte {
 
 // AppendStatus is the function of that name for a req that r was read from already.
 func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
+	o := s.opt(r)
+	return r.appendStatus(dst, req, &s, &o)
+}
+
+// opt is the OPT record for a request that has one.
+func (s *Status) opt(r *Request) OPT {
+	return OPT{Rcode: s.Rcode, DO: r.DO, HasEDE: s.HasEDE, EDECode: s.EDECode, EDEText: s.EDEText, Cookie: s.Cookie}
+}
+
+// statusLen is the length of a reply without records, before the OPT record.
+func (r *Request) statusLen() int {
+	if r.HasQuestion {
+		return r.QuestionEnd
+	}
+	return headerLen
+}
+
+func (r *Request) appendStatus(dst, req []byte, s *Status, o *OPT) []byte {
 	if r.Kind == Silent {
 		return dst
 	}
@@ -45,8 +63,7 @@ func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
 		dst = append(dst, r.Question(req)...)
 	}
 	if r.EDNS {
-		o := OPT{Rcode: s.Rcode, DO: r.DO, HasEDE: s.HasEDE, EDECode: s.EDECode, EDEText: s.EDEText, Cookie: s.Cookie}
-		dst = AppendOPT(dst, &o)
+		dst = AppendOPT(dst, o)
 	}
 	return dst
 }

@@ -81,7 +81,7 @@ func (in *Intake) Base() context.Context { return in.base }
 // Whoever sent what is q.Kind Silent speaks no DNS: a stream is to be closed.
 func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 	conf := in.conf.Load()
-	q.Request = wire.Peek(q.Msg)
+	q.Peek()
 	if q.Kind == wire.Silent {
 		conf.Stats.Malformed.Add(1)
 		return buf[:0], true
