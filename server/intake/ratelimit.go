@@ -113,7 +113,7 @@ func (r *RateLimit) Sent(q *wire.Query, size int) {
 	}
 	addr := q.From.Addr.Addr().Unmap()
 	if !r.isExempt(addr) {
-		r.charge(addr, size, r.since(time.Now()))
+		r.charge(addr, size, r.since(q.Start))
 	}
 }
 
