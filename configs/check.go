@@ -14,6 +14,9 @@ import (
 func (d *decoder) check(c *Config) {
 	d.checkTLS(c)
 	d.checkListen(c)
+	if !d.has("access.rate") && c.Access.Open() {
+		c.Access.Rate = openRate
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Chains)) {
 		d.checkChain("chains."+name, c.Chains[name])
 	}

@@ -9,6 +9,7 @@ package configs
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -95,12 +96,32 @@ type Discovery struct {
 // Access says who may ask and how often.
 type Access struct {
 	Allow []netip.Prefix `json:"allow"` // words (loopback, private, any) are already spelled out
-	Rate  float64        `json:"rate"`  // queries a second for each client prefix (/24, /56); 0 is off
+	Rate  float64        `json:"rate"`  // queries a second for each client prefix (/24, /56); 0 is off; absent: openRate when Open
 	Burst int            `json:"burst"` // queries that a client prefix may send at once
 	Slip  int            `json:"slip"`  // every n-th refused UDP query gets a truncated reply; 0 is none
+	// Octets are what one query is good for in a reply by UDP; a longer reply counts as several queries.
+	Octets int `json:"octets"`
+	// UnprovenSize is that of the longest reply by UDP to a client without a valid cookie.
+	UnprovenSize int `json:"unproven_size"`
 	// CookieSecrets key the DNS cookies (RFC 9018), 32 hexadecimal digits each: the first makes them, all of
 	// them check them. Empty: one is drawn each day.
 	CookieSecrets []Secret `json:"cookie_secrets"`
+}
+
+// openRate is the rate of a server that anybody may ask, unless the file says otherwise: it must not be of use
+// for flooding others.
+const openRate = 200
+
+// Open reports whether the whole world may ask, or so much of it that the server is of use to forgers of
+// source addresses: an IPv4 prefix of up to 8 bits or an IPv6 prefix of up to 16 outside of private networks.
+func (a *Access) Open() bool {
+	return slices.ContainsFunc(a.Allow, func(p netip.Prefix) bool {
+		most := 8
+		if p.Addr().Is6() {
+			most = 16
+		}
+		return p.Bits() <= most && !p.Addr().IsPrivate() && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast()
+	})
 }
 
 // Cache bounds the cache. Times are durations in the file ("15m").

@@ -32,7 +32,7 @@ func Default() *Config {
 		}},
 		DoH:       DoH{Path: "/dns-query"},
 		Discovery: Discovery{Enabled: true},
-		Access:    Access{Allow: append(wordPrefixes("loopback"), wordPrefixes("private")...), Burst: 200, Slip: 2},
+		Access:    Access{Allow: append(wordPrefixes("loopback"), wordPrefixes("private")...), Burst: 200, Slip: 2, Octets: 256, UnprovenSize: 1232},
 		Cache: Cache{
 			Entries:     200000,
 			Stale:       24 * time.Hour,

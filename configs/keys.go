@@ -57,10 +57,12 @@ func (v value) listenerOrOff(dst *netip.AddrPort, port uint16) {
 
 func (v value) access(c *Access) {
 	v.fields(map[string]func(value){
-		"allow": func(v value) { v.networks(&c.Allow) },
-		"rate":  func(v value) { v.number(&c.Rate, 1e6) },
-		"burst": func(v value) { v.integer(&c.Burst, 1, 1e6) },
-		"slip":  func(v value) { v.integer(&c.Slip, 0, 100) },
+		"allow":         func(v value) { v.networks(&c.Allow) },
+		"rate":          func(v value) { v.number(&c.Rate, 1e6) },
+		"burst":         func(v value) { v.integer(&c.Burst, 1, 1e6) },
+		"slip":          func(v value) { v.integer(&c.Slip, 0, 100) },
+		"octets":        func(v value) { v.integer(&c.Octets, 64, 65535) },
+		"unproven_size": func(v value) { v.integer(&c.UnprovenSize, 512, 4096) },
 		"cookie_secrets": func(v value) {
 			listOf(v, &c.CookieSecrets, value.cookieSecret)
 			if len(c.CookieSecrets) > maxCookieSecrets {

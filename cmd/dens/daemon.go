@@ -134,9 +134,10 @@ func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Co
 	})
 	gen.access = intake.NewAccess(cfg.Access.Allow, d.stats)
 	gen.rate = intake.NewRateLimit(intake.RateConfig{
-		Rate:  cfg.Access.Rate,
-		Burst: cfg.Access.Burst,
-		Slip:  slip(cfg.Access.Slip),
+		Rate:   cfg.Access.Rate,
+		Burst:  cfg.Access.Burst,
+		Slip:   slip(cfg.Access.Slip),
+		Octets: cfg.Access.Octets,
 	}, d.stats)
 	return gen, conf, nil
 }
@@ -179,6 +180,7 @@ func limits(cfg *configs.Config) intake.Limits {
 	return intake.Limits{
 		IdleTimeout:       cfg.Listen.TCPIdle,
 		UDPSize:           cfg.Listen.UDPSize,
+		MaxUnproven:       cfg.Access.UnprovenSize,
 		MaxPipeline:       cfg.Listen.MaxQueriesPerClient,
 		MaxConns:          cfg.Listen.MaxTCPClients,
 		MaxConnsPerClient: cfg.Listen.MaxTCPPerClient,
