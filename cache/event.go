@@ -19,6 +19,9 @@ const (
 	Uncached                // not kept: another class, a meta type, a broken request
 )
 
+// Outcomes is how many there are.
+const Outcomes = int(Uncached) + 1
+
 // String returns the name used in metrics.
 func (o Outcome) String() string {
 	switch o {

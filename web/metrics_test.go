@@ -1,7 +1,9 @@
 package web
 
 import (
+	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,7 +69,11 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []Observation{
+	for _, o := range []struct {
+		protocol, outcome, zone string
+		typ, rcode              uint16
+		took                    time.Duration
+	}{
 		{"udp", "hit", "onchain", 1, 0, 50 * time.Microsecond},
 		{"udp", "hit", "onchain", 1, 0, 3 * time.Second},
 		{"udp", "prefetch", "onchain", 1, 0, 0},
@@ -78,7 +84,7 @@ func TestMetrics(t *testing.T) {
 		{"quic", "what", "where", 40000, 4000, time.Hour},
 		{"quic", "what", "where", 511, 10, time.Hour},
 	} {
-		m.Observe(o)
+		m.Observe(seen(m, o.protocol, o.outcome, o.zone, o.typ, o.rcode, o.took))
 	}
 	fam := scrape(t, reg)
 	for _, tt := range []struct {
@@ -112,6 +118,52 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// seen is an Observation by names.
+func seen(m *Metrics, protocol, outcome, zone string, typ, rcode uint16, took time.Duration) Observation {
+	return Observation{
+		Protocol: m.Protocol(protocol), Outcome: m.Outcome(outcome), Zone: m.Zone(zone), Type: typ, Rcode: rcode, Took: took,
+	}
+}
+
+// TestTimes: what was not timed counts like the one before it, and all readers' times come together.
+func TestTimes(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := NewMetrics(reg, "1", Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		reader uint8
+		took   time.Duration
+	}{{0, 30 * time.Microsecond}, {0, -1}, {0, -1}, {1, 25 * time.Microsecond}, {1, -1}, {0, time.Minute}, {0, -1}, {2, -1}} {
+		o := seen(m, "udp", "hit", "", 1, 0, tt.took)
+		o.Reader = tt.reader
+		m.Observe(o)
+	}
+	checked := false
+	for _, f := range scrape(t, reg)["dens_reply_seconds"].GetMetric() {
+		if f.GetLabel()[0].GetValue() != "hit" {
+			continue
+		}
+		checked = true
+		h := f.GetHistogram()
+		if h.GetSampleCount() != 8 || math.Abs(h.GetSampleSum()-120.00014) > 1e-9 {
+			t.Errorf("%d samples of %v seconds", h.GetSampleCount(), h.GetSampleSum())
+		}
+		for i, want := range []uint64{3, 6, 6} {
+			if got := h.GetBucket()[i].GetCumulativeCount(); got != want {
+				t.Errorf("%d up to %v s, want %d", got, h.GetBucket()[i].GetUpperBound(), want)
+			}
+		}
+		if ten := h.GetBucket()[13]; ten.GetUpperBound() != 10 || ten.GetCumulativeCount() != 6 {
+			t.Errorf("%v", ten)
+		}
+	}
+	if !checked {
+		t.Error("no histogram of hits")
+	}
+}
+
 // Whatever clients send, the number of series is bounded.
 func TestSeriesAreBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
@@ -120,7 +172,7 @@ func TestSeriesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 1 << 16 {
-		m.Observe(Observation{Protocol: "udp", Outcome: "miss", Zone: "forward", Type: uint16(i), Rcode: uint16(i)})
+		m.Observe(seen(m, "udp", "miss", "forward", uint16(i), uint16(i), 0))
 	}
 	fam := scrape(t, reg)
 	if n := len(fam["dens_queries_total"].GetMetric()); n != len(m.types.names) || n > 40 {
@@ -207,7 +259,7 @@ func TestObserveAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Observation{Protocol: "udp", Outcome: "hit", Zone: "onchain", Type: 28, Took: 5 * time.Microsecond}
+	o := seen(m, "udp", "hit", "onchain", 28, 0, 5*time.Microsecond)
 	if n := testing.AllocsPerRun(1000, func() { m.Observe(o) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -219,10 +271,12 @@ func TestObserveConcurrently(t *testing.T) {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
-	for range 8 {
+	for reader := range 8 {
 		group.Go(func() {
 			for i := range 1000 {
-				m.Observe(Observation{Protocol: "udp", Outcome: "hit", Type: uint16(i % 300)})
+				o := seen(m, "udp", "hit", "", uint16(i%300), 0, 0)
+				o.Reader = uint8(reader * 37)
+				m.Observe(o)
 			}
 		})
 	}
@@ -232,14 +286,30 @@ func TestObserveConcurrently(t *testing.T) {
 	}
 }
 
+func BenchmarkObserveParallel(b *testing.B) {
+	m, err := NewMetrics(prometheus.NewRegistry(), "1", Sources{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var readers atomic.Uint32
+	b.RunParallel(func(pb *testing.PB) {
+		o := seen(m, "udp", "hit", "onchain", 28, 0, -1)
+		o.Reader = uint8(readers.Add(1))
+		for pb.Next() {
+			m.Observe(o)
+		}
+	})
+}
+
 func BenchmarkObserve(b *testing.B) {
 	m, err := NewMetrics(prometheus.NewRegistry(), "1", Sources{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
+	o := seen(m, "udp", "hit", "onchain", 28, 0, 5*time.Microsecond)
 	for b.Loop() {
-		m.Observe(Observation{Protocol: "udp", Outcome: "hit", Zone: "onchain", Type: 28, Took: 5 * time.Microsecond})
+		m.Observe(o)
 	}
 }
 
@@ -250,7 +320,7 @@ func TestLocalZone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Observe(Observation{Protocol: "udp", Outcome: "miss", Zone: "local", Type: 255})
+	m.Observe(seen(m, "udp", "miss", "local", 255, 0, 0))
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -139,9 +139,9 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		m.Observe(Observation{Protocol: "udp", Outcome: "hit", Type: 1})
+		m.Observe(seen(m, "udp", "hit", "", 1, 0, 0))
 	}
-	m.Observe(Observation{Protocol: "udp", Outcome: "miss", Type: 1})
+	m.Observe(seen(m, "udp", "miss", "", 1, 0, 0))
 	h := newHandler(t, Config{
 		Version: evil, Started: time.Date(2026, 11, 21, 6, 0, 0, 0, time.UTC), Metrics: m,
 		Ready: func() []Part { return []Part{{Name: evil, Ready: true}, {Name: "b", Reason: evil}} },

@@ -129,7 +129,7 @@ func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Co
 		Stale:       cfg.Cache.Stale,
 		NoPrefetch:  !cfg.Cache.Prefetch,
 		MaxFlights:  cfg.Listen.MaxInFlight,
-		Observe:     d.observe,
+		Observe:     observer(d.metrics),
 		Log:         d.log,
 	})
 	gen.access = intake.NewAccess(cfg.Access.Allow, d.stats)

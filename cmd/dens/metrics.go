@@ -33,15 +33,32 @@ func (d *daemonState) addMetrics() error {
 	return err
 }
 
-func (d *daemonState) observe(e cache.Event) {
-	d.metrics.Observe(web.Observation{
-		Protocol: e.Protocol.String(),
-		Outcome:  e.Outcome.String(),
-		Zone:     e.Zone.String(),
-		Type:     e.Type,
-		Rcode:    e.Rcode,
-		Took:     e.Duration,
-	})
+// observer returns what tells the metrics of each request. It finds labels by number, since it is called for
+// every hit.
+func observer(m *web.Metrics) func(cache.Event) {
+	var protocols [wire.Protocols]web.Label
+	var outcomes [cache.Outcomes]web.Label
+	var zones [cache.Zones]web.Label
+	for i := range protocols {
+		protocols[i] = m.Protocol(wire.Protocol(i).String())
+	}
+	for i := range outcomes {
+		outcomes[i] = m.Outcome(cache.Outcome(i).String())
+	}
+	for i := range zones {
+		zones[i] = m.Zone(cache.Zone(i).String())
+	}
+	return func(e cache.Event) {
+		m.Observe(web.Observation{
+			Protocol: protocols[e.Protocol],
+			Outcome:  outcomes[e.Outcome],
+			Zone:     zones[e.Zone],
+			Reader:   e.Reader,
+			Type:     e.Type,
+			Rcode:    e.Rcode,
+			Took:     e.Duration,
+		})
+	}
 }
 
 func (d *daemonState) status() web.Status {
