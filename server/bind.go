@@ -88,7 +88,7 @@ func (s *Server) listen(b binding, conf *Config) ([]listener, error) {
 	if b.proto == wire.DoH {
 		return []listener{newDoHListener(s, l, &conf.Config)}, nil
 	}
-	return []listener{newStreamListener(s, l, b.proto)}, nil
+	return []listener{s.newStreamListener(l, b.proto)}, nil
 }
 
 // holds reports whether an open listener has the port of b.
@@ -122,7 +122,7 @@ func (s *Server) listenBoth(address, family string, addr netip.AddrPort) ([]list
 			Network: "udp" + family, Addr: netip.AddrPortFrom(addr.Addr(), port), Sockets: runtime.GOMAXPROCS(0),
 		})
 		if err == nil {
-			return []listener{packetListener{udp}, newStreamListener(s, tcp, wire.TCP)}, nil
+			return []listener{packetListener{udp}, s.newStreamListener(tcp, wire.TCP)}, nil
 		}
 		tcp.Close()
 		if addr.Port() != 0 || !errors.Is(err, syscall.EADDRINUSE) || try == portTries {

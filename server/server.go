@@ -15,6 +15,7 @@ import (
 	"dens/internal/wire"
 	"dens/server/certs"
 	"dens/server/intake"
+	"dens/server/stream"
 )
 
 // Server owns the listeners.
@@ -26,7 +27,9 @@ type Server struct {
 	in       *intake.Intake
 	conf     atomic.Pointer[Config]
 	messages sync.Pool // *message
-	tickets  *certs.Tickets
+
+	handshakes *stream.Handshakes // of all listeners
+	tickets    *certs.Tickets
 
 	mu     sync.Mutex // guards what follows
 	state  state

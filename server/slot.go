@@ -61,3 +61,12 @@ func (s *Server) answer(req []byte, from wire.Peer, buf []byte) []byte {
 	}
 	return s.in.Wait(q, buf)
 }
+
+// maxMessage is the length of the longest message (RFC 1035 section 4.2.2).
+const maxMessage = 1<<16 - 1
+
+// message is the room for one reply.
+type message struct{ reply [maxSmall]byte }
+
+// malformed tells what is not even handed to the Handler: shorter than a header, or itself a reply.
+func malformed(msg []byte) bool { return len(msg) < 12 || msg[2]&0x80 != 0 }

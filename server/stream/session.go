@@ -3,22 +3,27 @@
 // leave in one write.
 package stream
 
+import "errors"
+
 // Session is what is spoken on one connection: framed DNS here, HTTP/2 elsewhere. Its methods are called by
-// the connection's own goroutine, one at a time.
+// the connection's own goroutine, one at a time. They may call all methods of Conn.
 type Session interface {
-	// Receive is given all octets that have arrived and that it has not consumed yet, decrypted. It returns how
-	// many of them it consumes, and appends to out what is to be written now. What it does not consume is given
-	// to it again, with what comes then, within Limits.ReadTimeout. An error ends the connection, once out and
-	// what is still under way have been written.
+	// Receive is given all octets that have arrived and that it has not consumed yet, decrypted: at least one,
+	// and at most MaxUnconsumed. It returns how many of them it consumes, and appends to out[:0] what is to be
+	// written now. When it consumes some, it is called again at once with what is left, so that it can have
+	// out written whenever that has become long. When it consumes none, it is called again with what comes
+	// then, within Limits.ReadTimeout; MaxUnconsumed octets of which it consumes none end the connection. An
+	// error ends the connection, once out and what is still under way have been written. in and out are the
+	// connection's own, and not to be kept.
 	Receive(in, out []byte) (n int, reply []byte, err error)
 	// End is called once, when nothing will be received any more. The connection closes when nothing is under
 	// way any more (Conn.Begin, Conn.End), or when writing fails.
 	End()
 }
 
-// A Conn offers sessions, from any goroutine:
-//
-//	Write(p []byte) error        what was made later, such as a reply that was waited for; serialised, within Limits.WriteTimeout
-//	Begin(n int), End(n int)     n requests are under way, or no longer: the connection is not idle meanwhile
-//	Peer() netip.AddrPort        the client, IPv4 in its plain form
-//	Close()                      ends the connection at once
+// MaxUnconsumed is how many octets a Session is given at most: a frame of HTTP/2 of the default length fits.
+const MaxUnconsumed = slabSize
+
+// ErrHandOver is what Receive returns when another server is to go on with the connection: it becomes one of
+// those that Listener.Handed returns, and what was not consumed is the first that is read from it.
+var ErrHandOver = errors.New("the connection is handed over")
