@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +27,19 @@ type Servers struct {
 	counters  counters
 	underway  atomic.Int64
 	lingering atomic.Int64
+	buffers   sync.Pool // of *[replyRoom]byte
 	log       *slog.Logger
 }
+
+// replyRoom is enough for replies by UDP.
+const replyRoom = 4096
 
 // New returns a Servers that knows nothing yet.
 func New(cfg Config) *Servers {
 	cfg = cfg.withDefaults()
 	s := &Servers{cfg: cfg, udp: cfg.UDP, tcp: cfg.TCP, memory: newMemory(&cfg), log: cfg.Log}
 	s.asIs, _ = cfg.UDP.(AsIs)
+	s.buffers.New = func() any { return new([replyRoom]byte) }
 	return s
 }
 
@@ -75,7 +81,9 @@ type result struct {
 // run sends req and notes what the outcome tells about the server, whoever still wants it.
 func (ex *exchange) run(ctx context.Context, q *Question, req []byte) result {
 	defer ex.cancel()
-	raw, err := resolver.Safely(func() ([]byte, error) { return ex.carry(ctx, req) })
+	buf := ex.s.buffers.Get().(*[replyRoom]byte)
+	defer ex.s.buffers.Put(buf) // what is read out of a reply is a copy
+	raw, err := resolver.Safely(func() ([]byte, error) { return ex.carry(ctx, req, buf[:]) })
 	res := result{exchange: ex, took: time.Since(ex.start), err: err}
 	if err == nil {
 		res.msg, res.err = resolver.Safely(func() (*dns.Msg, error) { return readReply(raw, q) })
@@ -90,7 +98,7 @@ func (ex *exchange) run(ctx context.Context, q *Question, req []byte) result {
 
 // carry sends req and waits for the reply, unless too many others do that: who has no sockets left cannot
 // serve clients either.
-func (ex *exchange) carry(ctx context.Context, req []byte) ([]byte, error) {
+func (ex *exchange) carry(ctx context.Context, req, buf []byte) ([]byte, error) {
 	defer ex.s.underway.Add(-1)
 	if ex.s.underway.Add(1) > int64(ex.s.cfg.Messages) {
 		ex.s.counters.busy.Add(1)
@@ -100,11 +108,11 @@ func (ex *exchange) carry(ctx context.Context, req []byte) ([]byte, error) {
 	var err error
 	switch {
 	case ex.form.tcp:
-		raw, err = ex.s.tcp.Exchange(ctx, ex.addr, req, nil)
+		raw, err = ex.s.tcp.Exchange(ctx, ex.addr, req, buf)
 	case ex.form.asIs:
-		raw, err = ex.s.asIs.ExchangeAsIs(ctx, ex.addr, req, nil)
+		raw, err = ex.s.asIs.ExchangeAsIs(ctx, ex.addr, req, buf)
 	default:
-		raw, err = ex.s.udp.Exchange(ctx, ex.addr, req, nil)
+		raw, err = ex.s.udp.Exchange(ctx, ex.addr, req, buf)
 	}
 	if err != nil {
 		return nil, classify(err)

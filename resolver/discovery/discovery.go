@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -17,15 +18,13 @@ import (
 const Kind = "special"
 
 const (
-	apex      = "resolver.arpa."      // RFC 9462 section 8.1
-	anyone    = "_dns.resolver.arpa." // RFC 9462 section 4
-	attribute = "_dns."               // RFC 9461 section 3
+	apex      = "resolver.arpa." // RFC 9462 section 4
+	attribute = "_dns."          // RFC 9461 section 3
 )
 
 // Config says what is told, and who answers all else.
 type Config struct {
-	Names []string     // of the server, absolute and in lower case: each is asked for by _dns below it
-	Offer func() Offer // what there is at the moment; it is called for each question that no cache answers
+	Offer func() Offer // what there is at the moment; it is called for each such question that no cache answers
 	// Rest answers other questions, and all of them while there is no offer. It must keep what is below
 	// resolver.arpa from other servers (RFC 9462 section 6.4).
 	Rest resolver.Resolver
@@ -35,7 +34,9 @@ type Config struct {
 // Offer is where the server can be reached in confidence.
 type Offer struct {
 	Name      string     // absolute, in lower case, as in the certificate; "" is no offer
+	Names     []string   // by which clients know the server, as Name: each is asked for by _dns below it
 	Endpoints []Endpoint // the best first
+	Pending   bool       // there is none yet, but soon: that is not to be remembered
 }
 
 // Endpoint is one port of the server.
@@ -46,45 +47,41 @@ type Endpoint struct {
 	Addrs []netip.Addr
 }
 
-// Resolver answers for Zones.
-type Resolver struct {
-	conf  Config
-	names []string
-}
-
-// New returns a Resolver.
-func New(conf Config) *Resolver {
+// New returns a Resolver that tells the offer, and leaves all other questions to Config.Rest.
+func New(conf Config) resolver.Resolver {
 	if conf.TTL == 0 {
 		conf.TTL = 300
 	}
-	r := &Resolver{conf: conf, names: []string{anyone}}
-	for _, name := range conf.Names {
-		r.names = append(r.names, attribute+name)
-	}
-	return r
+	return &discovery{conf}
 }
 
-// Zones returns the zones that the Resolver is to be asked about: resolver.arpa, and _dns of each name.
-func (r *Resolver) Zones() []string { return append([]string{apex}, r.names[1:]...) }
+type discovery struct{ conf Config }
 
 // Resolve implements resolver.Resolver.
-func (r *Resolver) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
-	if q.Class == dns.ClassINET && (q.Type == dns.TypeSVCB || q.Type == dns.TypeANY) && slices.Contains(r.names, q.Name) {
-		if offer := r.conf.Offer(); offer.Name != "" && len(offer.Endpoints) > 0 {
-			return r.answer(q.Name, offer), nil
-		}
+func (d *discovery) Resolve(ctx context.Context, q resolver.Query) (*resolver.Answer, error) {
+	name, ours := strings.CutPrefix(q.Name, attribute)
+	if !ours || q.Class != dns.ClassINET || q.Type != dns.TypeSVCB && q.Type != dns.TypeANY {
+		return d.conf.Rest.Resolve(ctx, q)
 	}
-	return r.conf.Rest.Resolve(ctx, q)
+	offer := d.conf.Offer()
+	if (name == apex || slices.Contains(offer.Names, name)) && offer.Name != "" && len(offer.Endpoints) > 0 {
+		return d.answer(q.Name, offer), nil
+	}
+	a, err := d.conf.Rest.Resolve(ctx, q)
+	if err == nil && name == apex && offer.Pending {
+		a.Uncacheable = true
+	}
+	return a, err
 }
 
 // answer tells an offer. The addresses of the name come with it, so that nobody has to be asked for them
 // (RFC 9462 section 4).
-func (r *Resolver) answer(name string, offer Offer) *resolver.Answer {
+func (d *discovery) answer(name string, offer Offer) *resolver.Answer {
 	a := &resolver.Answer{Authoritative: true, Zone: Kind}
 	var all []netip.Addr
 	for i, e := range offer.Endpoints {
 		a.Answer = append(a.Answer, &dns.SVCB{
-			Hdr:      header(name, dns.TypeSVCB, r.conf.TTL),
+			Hdr:      header(name, dns.TypeSVCB, d.conf.TTL),
 			Priority: uint16(i + 1), Target: offer.Name, Value: e.parameters(),
 		})
 		for _, addr := range e.Addrs {
@@ -95,9 +92,9 @@ func (r *Resolver) answer(name string, offer Offer) *resolver.Answer {
 	}
 	for _, addr := range all {
 		if addr.Is4() {
-			a.Extra = append(a.Extra, &dns.A{Hdr: header(offer.Name, dns.TypeA, r.conf.TTL), A: addr.AsSlice()})
+			a.Extra = append(a.Extra, &dns.A{Hdr: header(offer.Name, dns.TypeA, d.conf.TTL), A: addr.AsSlice()})
 		} else {
-			a.Extra = append(a.Extra, &dns.AAAA{Hdr: header(offer.Name, dns.TypeAAAA, r.conf.TTL), AAAA: addr.AsSlice()})
+			a.Extra = append(a.Extra, &dns.AAAA{Hdr: header(offer.Name, dns.TypeAAAA, d.conf.TTL), AAAA: addr.AsSlice()})
 		}
 	}
 	return a

@@ -37,18 +37,15 @@ func at(list ...string) (out []netip.AddrPort) {
 }
 
 func TestAnswers(t *testing.T) {
-	offer := discovery.Offer{Name: "dns.example.", Endpoints: []discovery.Endpoint{
+	offer := discovery.Offer{Name: "dns.example.", Names: []string{"dns.example.", "other.example."}, Endpoints: []discovery.Endpoint{
 		{ALPN: []string{"h2", "h3"}, Port: 443, Path: "/dns-query", Addrs: addrs("192.0.2.1", "2001:db8::1")},
 		{ALPN: []string{"dot", "doq"}, Port: 853, Addrs: addrs("192.0.2.1", "192.0.2.2")},
 	}}
-	r := discovery.New(discovery.Config{Names: []string{"dns.example."}, Offer: func() discovery.Offer { return offer }, Rest: special.New()})
-	if want := []string{"resolver.arpa.", "_dns.dns.example."}; !slices.Equal(r.Zones(), want) {
-		t.Errorf("zones: %v", r.Zones())
-	}
+	r := discovery.New(discovery.Config{Offer: func() discovery.Offer { return offer }, Rest: special.New()})
 	ask := func(name string, rrtype uint16) (*resolver.Answer, error) {
 		return r.Resolve(t.Context(), resolver.Query{Name: name, Type: rrtype, Class: dns.ClassINET})
 	}
-	for _, name := range []string{"_dns.resolver.arpa.", "_dns.dns.example."} {
+	for _, name := range []string{"_dns.resolver.arpa.", "_dns.dns.example.", "_dns.other.example."} {
 		for _, rrtype := range []uint16{dns.TypeSVCB, dns.TypeANY} {
 			a, err := ask(name, rrtype)
 			if err != nil {
@@ -85,16 +82,18 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %+v %v", tt.name, a, err)
 		}
 	}
-	// What is not ours goes on to who answers it.
-	if _, err := ask("_dns.dns.example.", dns.TypeTXT); err == nil {
-		t.Error("a question about another type did not go on")
+	// What is not ours goes on to who answers it, who refuses it here.
+	for name, rrtype := range map[string]uint16{"_dns.dns.example.": dns.TypeTXT, "_dns.third.example.": dns.TypeSVCB, "a._dns.dns.example.": dns.TypeSVCB, "dns.example.": dns.TypeSVCB} {
+		if _, err := ask(name, rrtype); err == nil {
+			t.Errorf("%s did not go on", name)
+		}
 	}
 	// Without a name, or without a listener: NODATA.
 	whole := offer
-	for _, none := range []discovery.Offer{{Endpoints: whole.Endpoints}, {Name: "dns.example."}} {
+	for _, none := range []discovery.Offer{{Endpoints: whole.Endpoints}, {Name: "dns.example."}, {Pending: true}} {
 		offer = none
 		a, err := ask("_dns.resolver.arpa.", dns.TypeSVCB)
-		if err != nil || a.Rcode != 0 || len(a.Answer) != 0 || len(a.Ns) != 1 {
+		if err != nil || a.Rcode != 0 || len(a.Answer) != 0 || len(a.Ns) != 1 || a.Uncacheable != none.Pending {
 			t.Errorf("%+v: %+v %v", none, a, err)
 		}
 	}
