@@ -159,11 +159,8 @@ func (m *Memory) evict(s *shard, n int) (some bool) {
 // Drop removes all entries that carry at least one of the tags and returns how many there were. It looks at
 // every entry that has tags; those without cost nothing.
 func (m *Memory) Drop(tags ...string) int {
-	hashes := make(map[uint64]struct{}, len(tags))
-	for _, tag := range tags {
-		hashes[tagHash(tag)] = struct{}{}
-	}
-	return m.dropEach(func(s *shard) (int, int64) { return s.drop(hashes) })
+	set := newTagSet(tags)
+	return m.dropEach(func(s *shard) (int, int64) { return s.drop(set) })
 }
 
 // DropBelow removes all entries whose question is for one of the names or for a name below it, and returns

@@ -74,11 +74,11 @@ func checkTable(t *testing.T, s *shard, tagged map[*Packed]bool) {
 	if n != len(tagged) {
 		t.Fatalf("%d entries in the table, %d in queues", n, len(tagged))
 	}
-	for p, newer := s.tagged, (*Packed)(nil); p != nil; p, newer = p.extra.older, p {
-		if !tagged[p] || p.extra.newer != newer {
-			t.Fatalf("%q is not in the shard, has no tags, or is listed twice", p.key())
+	for x, newer := s.tagged, (*extra)(nil); x != nil; x, newer = x.older, x {
+		if !tagged[x.owner] || x.newer != newer || x.owner.extra != x {
+			t.Fatalf("%q is not in the shard, has no tags, or is listed twice", x.owner.key())
 		}
-		tagged[p] = false
+		tagged[x.owner] = false
 	}
 	for p, missing := range tagged {
 		if missing {

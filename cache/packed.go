@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"errors"
-	"hash/maphash"
 	"math"
 	"sync/atomic"
 	"time"
@@ -40,7 +39,8 @@ type extra struct {
 	tags    []uint64 // hashes by tagSeed
 	rcode   uint16   // when above 15
 
-	older, newer *Packed // in the shard's list of what has tags
+	older, newer *extra // in the shard's list of what has tags
+	owner        *Packed
 }
 
 const (
@@ -71,11 +71,6 @@ const popular = 2
 const maxSkew = int64(time.Minute)
 
 var errReply = errors.New("cache: the source's reply is malformed or answers another question")
-
-// tagSeed keys the hashes of tags: two that collide are dropped together, and nobody shall look for them.
-var tagSeed = maphash.MakeSeed()
-
-func tagHash(tag string) uint64 { return maphash.String(tagSeed, tag) }
 
 // prepare packs the Source's reply to a key's question.
 func (c *Cache) prepare(key string, e Entry, now time.Time) (*Packed, error) {
@@ -134,7 +129,7 @@ func pack(variant byte, msg []byte, e *Entry) *Packed {
 	if e.EDEText == "" && len(e.Origin) == 0 && len(e.Tags) == 0 && e.Rcode <= 15 {
 		return p
 	}
-	p.extra = &extra{edeText: e.EDEText, origin: bytes.Clone(e.Origin), rcode: e.Rcode}
+	p.extra = &extra{edeText: e.EDEText, origin: bytes.Clone(e.Origin), rcode: e.Rcode, owner: p}
 	if len(e.Tags) > 0 {
 		p.extra.tags = make([]uint64, len(e.Tags))
 		for i, tag := range e.Tags {
@@ -249,7 +244,7 @@ func (p *Packed) held(now int64) bool {
 func (p *Packed) size() int64 {
 	const (
 		fixed = 80 + 24 // the struct; its places in a table and in the ghosts, which are as large again at worst
-		more  = 80      // of extra
+		more  = 96      // of extra
 	)
 	n := fixed + allocated(len(p.wire))
 	if x := p.extra; x != nil {

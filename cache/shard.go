@@ -23,7 +23,7 @@ type shard struct {
 	mu          sync.Mutex
 	small, main queue
 	ghosts      ghosts
-	tagged      *Packed // the newest of those that have tags
+	tagged      *extra // the newest of those that have tags
 	evictions   uint64
 	_           [16]byte // the next shard's part that is read begins a cache line
 }
@@ -170,14 +170,15 @@ func (p *Packed) forget(n uint32) {
 
 // tag adds p to the list of what has tags.
 func (s *shard) tag(p *Packed) {
-	if p.extra == nil || len(p.extra.tags) == 0 {
+	x := p.extra
+	if x == nil || len(x.tags) == 0 {
 		return
 	}
-	p.extra.older, p.extra.newer = s.tagged, nil
+	x.older, x.newer = s.tagged, nil
 	if s.tagged != nil {
-		s.tagged.extra.newer = p
+		s.tagged.newer = x
 	}
-	s.tagged = p
+	s.tagged = x
 }
 
 func (s *shard) untag(p *Packed) {
@@ -186,30 +187,27 @@ func (s *shard) untag(p *Packed) {
 		return
 	}
 	if x.newer != nil {
-		x.newer.extra.older = x.older
+		x.newer.older = x.older
 	} else {
 		s.tagged = x.older
 	}
 	if x.older != nil {
-		x.older.extra.newer = x.newer
+		x.older.newer = x.newer
 	}
 	x.older, x.newer = nil, nil
 }
 
 // drop removes what carries one of the tags and returns what it was worth.
-func (s *shard) drop(tags map[uint64]struct{}) (n int, bytes int64) {
+func (s *shard) drop(tags tagSet) (n int, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for p := s.tagged; p != nil; {
-		older := p.extra.older
-		for _, tag := range p.extra.tags {
-			if _, ok := tags[tag]; ok {
-				n, bytes = n+1, bytes+p.size()
-				s.remove(p)
-				break
-			}
+	for x := s.tagged; x != nil; {
+		older := x.older
+		if tags.meets(x.tags) {
+			n, bytes = n+1, bytes+x.owner.size()
+			s.remove(x.owner)
 		}
-		p = older
+		x = older
 	}
 	return n, bytes
 }
