@@ -99,6 +99,10 @@ func TestChainsOnPage(t *testing.T) {
 func TestDegradedPart(t *testing.T) {
 	up := Part{Name: "a", Ready: true}
 	ill := Part{Name: "b", Ready: true, Degraded: true, Reason: "soon"}
+	aside := Part{Name: "c", Ready: true, Aside: true, Names: "dns.example", Expires: "2027-01-01T00:00:00Z"}
+	if w := get(t, newHandler(t, Config{Ready: func() []Part { return []Part{{Name: "a"}, aside} }}), "/readyz"); w.Code != 503 {
+		t.Errorf("ready by what answers no questions: %d", w.Code)
+	}
 	for _, tt := range []struct {
 		parts []Part
 		want  string
@@ -106,6 +110,7 @@ func TestDegradedPart(t *testing.T) {
 		{[]Part{ill}, `{"status":"degraded","parts":[{"name":"b","ready":true,"degraded":true,"reason":"soon"}]}`},
 		{[]Part{up, ill}, `{"status":"degraded","parts":[{"name":"a","ready":true},{"name":"b","ready":true,"degraded":true,"reason":"soon"}]}`},
 		{[]Part{up}, `{"status":"ready","parts":[{"name":"a","ready":true}]}`},
+		{[]Part{up, aside}, `{"status":"ready","parts":[{"name":"a","ready":true},{"name":"c","ready":true,"names":"dns.example","expires":"2027-01-01T00:00:00Z"}]}`},
 	} {
 		w := get(t, newHandler(t, Config{Ready: func() []Part { return tt.parts }}), "/readyz")
 		if w.Code != 200 || strings.TrimSpace(w.Body.String()) != tt.want {

@@ -58,6 +58,8 @@ func newStateCollector(src Sources) *stateCollector {
 		{src.Recursion != nil, "recursive_cache_entries", "What is remembered besides replies.", []string{"cache"}},
 		{src.Recursion != nil, "recursive_servers", "Authoritative servers that are remembered.", nil},
 		{src.Recursion != nil, "trust_anchor_keys", "Keys that are, may become or were trust anchors, by state (RFC 5011).", []string{"zone", "state"}},
+		{src.Certificates != nil, "certificate_expires_seconds", "Time until the certificate of the encrypted listeners ends; 0 while there is none.", []string{"kind"}},
+		{src.Certificates != nil, "certificate_failing", "1 when the last attempt to renew or reload the certificate failed.", []string{"kind"}},
 		{src.Cache != nil, "cache_entries", "Replies in the cache.", nil},
 		{src.Cache != nil, "cache_bytes", "Octets of the replies in the cache.", nil},
 		{src.Cache != nil, "cache_evictions_total", "Replies that made room for others.", nil},
@@ -104,6 +106,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.src.Recursion != nil {
 		c.recursion(ch)
+	}
+	if c.src.Certificates != nil {
+		for _, s := range c.src.Certificates() {
+			c.gauge(ch, "certificate_expires_seconds", max(s.ExpiresIn, 0).Seconds(), s.Kind)
+			c.gauge(ch, "certificate_failing", one(s.Failing), s.Kind)
+		}
 	}
 	if c.src.Cache != nil {
 		s := c.src.Cache()

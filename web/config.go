@@ -16,8 +16,8 @@ type Config struct {
 	Started  time.Time
 	Gatherer prometheus.Gatherer // nil: no /metrics
 
-	DoH     http.Handler // nil: none
-	DoHPath string       // "/dns-query"
+	DoH     http.Handler  // nil: none
+	DoHPath func() string // "/dns-query"; it must not be that of another resource
 
 	Ready   func() []Part // nil: none, never ready
 	Status  func() Status // nil: an empty one
@@ -28,8 +28,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.DoHPath == "" {
-		c.DoHPath = "/dns-query"
+	if c.DoHPath == nil {
+		c.DoHPath = func() string { return "/dns-query" }
 	}
 	if c.Ready == nil {
 		c.Ready = func() []Part { return nil }
@@ -52,6 +52,9 @@ type Part struct {
 	Reason   string `json:"reason,omitempty"`   // why it is not ready, or degraded
 	Trust    string `json:"trust,omitempty"`    // of a chain: what is in force, such as "proven"
 	Anchor   string `json:"anchor,omitempty"`   // with trust proven: who vouches for blocks, such as "beacon (optimistic)"
+	Names    string `json:"names,omitempty"`    // of a certificate: what it is for
+	Expires  string `json:"expires,omitempty"`  // of a certificate: when it ends (RFC 3339)
+	Aside    bool   `json:"-"`                  // it answers no questions: nothing is ready by it alone
 }
 
 // Status is the state of what dens asks.
@@ -61,6 +64,13 @@ type Status struct {
 	Upstreams []Upstream
 	Recursion Recursion
 	Cache     Cache
+}
+
+// Certificate is what the encrypted listeners show.
+type Certificate struct {
+	Kind      string        // files, acme, self-signed
+	ExpiresIn time.Duration // zero or less: it has ended, or there is none
+	Failing   bool          // the last attempt to renew it failed
 }
 
 // Chain is what is in force for a chain, and what is known of it. Its strings hold no secrets.

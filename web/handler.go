@@ -4,20 +4,17 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // New returns the handler of all resources: /healthz, /readyz, /metrics, the page at /, and DNS over
-// HTTPS at its path. It fails when that path is taken or is no path.
-func New(conf Config) (http.Handler, error) {
+// HTTPS at its path.
+func New(conf Config) http.Handler {
 	conf = conf.withDefaults()
 	h := &handler{conf: conf, tmpl: parsePage()}
 	mux := http.NewServeMux()
@@ -32,23 +29,21 @@ func New(conf Config) (http.Handler, error) {
 		})
 		mux.Handle("GET /metrics", h.guard(metrics.ServeHTTP))
 	}
-	if conf.DoH != nil {
-		if err := checkPath(conf.DoHPath); err != nil {
-			return nil, err
-		}
-		mux.Handle(conf.DoHPath, conf.DoH)
-	}
-	return headers(mux), nil
+	return headers(withDoH(conf, mux))
 }
 
-func checkPath(path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# \t"):
-		return fmt.Errorf("%q is no path for DNS over HTTPS: it must begin with / and not end with it", path)
-	case slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, path):
-		return fmt.Errorf("the path %s is taken: it cannot be that of DNS over HTTPS", path)
+// withDoH puts DNS over HTTPS before all other resources, at a path that a reload may change.
+func withDoH(conf Config, others http.Handler) http.Handler {
+	if conf.DoH == nil {
+		return others
 	}
-	return nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == conf.DoHPath() {
+			conf.DoH.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 type handler struct {
@@ -105,7 +100,7 @@ const (
 func overall(parts []Part) string {
 	ready, well := 0, 0
 	for _, p := range parts {
-		if p.Ready {
+		if p.Ready && !p.Aside {
 			ready++
 		}
 		if p.Ready && !p.Degraded {
