@@ -127,6 +127,7 @@ func (a *Access) Open() bool {
 // Cache bounds the cache. Times are durations in the file ("15m").
 type Cache struct {
 	Entries     int           `json:"entries"`
+	Size        int64         `json:"size"`         // octets that the entries take in all ("256MiB" in the file)
 	Stale       time.Duration `json:"stale"`        // how long expired answers are kept (RFC 8767); 0 is off
 	MaxTTL      time.Duration `json:"max_ttl"`      // upper bound of every TTL
 	NegativeTTL time.Duration `json:"negative_ttl"` // upper bound for NXDOMAIN and NODATA (RFC 2308)

@@ -35,6 +35,7 @@ func Default() *Config {
 		Access:    Access{Allow: append(wordPrefixes("loopback"), wordPrefixes("private")...), Burst: 200, Slip: 2, Octets: 256, UnprovenSize: 1232},
 		Cache: Cache{
 			Entries:     200000,
+			Size:        256 << 20,
 			Stale:       24 * time.Hour,
 			MaxTTL:      24 * time.Hour,
 			NegativeTTL: 15 * time.Minute,

@@ -95,6 +95,7 @@ func (v value) cookieSecret() (Secret, bool) {
 func (v value) cache(c *Cache) {
 	v.fields(map[string]func(value){
 		"entries":      func(v value) { v.integer(&c.Entries, 100, 1e8) },
+		"size":         func(v value) { v.size(&c.Size, 1<<20, 1<<40) },
 		"stale":        func(v value) { v.duration(&c.Stale, true, time.Second, week) },
 		"max_ttl":      func(v value) { v.duration(&c.MaxTTL, false, time.Second, week) },
 		"negative_ttl": func(v value) { v.duration(&c.NegativeTTL, false, time.Second, day) },

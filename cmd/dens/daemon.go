@@ -104,7 +104,7 @@ func (d *daemonState) listen(cfg *configs.Config) error {
 }
 
 func memoryConfig(cfg *configs.Config) cache.MemoryConfig {
-	return cache.MemoryConfig{Entries: cfg.Cache.Entries}
+	return cache.MemoryConfig{Entries: cfg.Cache.Entries, MaxBytes: cfg.Cache.Size}
 }
 
 // newGeneration builds what a configuration asks for, without putting it into force.
