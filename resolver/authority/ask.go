@@ -222,6 +222,10 @@ func (a *ask) worth(c *candidate) bool {
 func (a *ask) admit(c *candidate) (admission, bool) {
 	adm := a.s.memory.admit(c.addr, a.q, isClosed(c.wait))
 	switch {
+	case errors.Is(adm.err, errHere):
+		a.s.counters.busy.Add(1)
+		c.err = adm.err
+		return adm, false
 	case adm.err != nil:
 		a.s.counters.spared.Add(1)
 		c.err, c.recent = adm.err, c.tries == 0
@@ -234,18 +238,6 @@ func (a *ask) admit(c *candidate) (admission, bool) {
 		return adm, false
 	}
 	return adm, true
-}
-
-func isClosed(ch <-chan struct{}) bool {
-	if ch == nil {
-		return false
-	}
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
 }
 
 // start gives c its turn. Its error is that of Question.Spend.

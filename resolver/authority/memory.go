@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"dens/resolver"
 )
 
 // memory is what is remembered of servers. Nothing waits while it is locked.
@@ -63,6 +65,9 @@ func (m *memory) admit(addr netip.AddrPort, q *Question, waited bool) admission 
 		return admission{err: ErrTimeout}
 	}
 	if s.inflight >= s.limit() {
+		if s.waiting >= waitLimit {
+			return admission{err: classify(resolver.ErrBusy)}
+		}
 		return admission{wait: s.wait()}
 	}
 	s.inflight++

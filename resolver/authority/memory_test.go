@@ -3,11 +3,14 @@ package authority
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dens/resolver"
 )
 
 var start0 = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
@@ -51,6 +54,54 @@ func TestServerDies(t *testing.T) {
 	}
 	if s.alive(now); s.dead || s.timeouts != 0 || s.limit() != mostLimit {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What is over the bounds of one server is shed: who waits holds a place that others could have.
+func TestQueueOfOneServer(t *testing.T) {
+	m := newMemory(&Config{Now: func() time.Time { return start0 }, Servers: 10, Rand: rand.NewPCG(1, 2)})
+	addr, q := netip.MustParseAddrPort("192.0.2.1:53"), &Question{Zone: "org.", Name: "a.org."}
+	tests := []struct {
+		name  string
+		alter func(*server)
+		limit int
+	}{
+		{"never answered", func(*server) {}, coldLimit},
+		{"late", func(s *server) { s.timeouts = 1 }, lateLimit},
+		{"slow", func(s *server) { s.answered, s.rtt = start0, slowRTT }, slowLimit},
+		{"fast", func(s *server) { s.answered, s.rtt = start0, time.Millisecond }, mostLimit},
+	}
+	for _, tt := range tests {
+		s := m.server(addr)
+		*s = server{}
+		tt.alter(s)
+		var sent, waiting, shed int
+		admit := func() {
+			switch adm := m.admit(addr, q, false); {
+			case errors.Is(adm.err, resolver.ErrBusy) && errors.Is(adm.err, errHere):
+				shed++
+			case adm.err != nil:
+				t.Fatal(adm.err)
+			case adm.wait != nil:
+				waiting++
+			default:
+				sent++
+			}
+		}
+		for range tt.limit + waitLimit + 5 {
+			admit()
+		}
+		if sent != tt.limit || waiting != waitLimit || shed != 5 {
+			t.Errorf("%s: %d sent, %d wait, %d shed", tt.name, sent, waiting, shed)
+		}
+		m.done(s) // wakes them all, and they ask again
+		sent, waiting, shed = 0, 0, 0
+		for range waitLimit {
+			admit()
+		}
+		if sent != 1 || waiting != waitLimit-1 || shed != 0 {
+			t.Errorf("%s, when one has ended: %d sent, %d wait, %d shed", tt.name, sent, waiting, shed)
+		}
 	}
 }
 

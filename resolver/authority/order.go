@@ -203,3 +203,15 @@ func (m *memory) probe(now time.Time, list []standing) int {
 	}
 	return -1
 }
+
+func isClosed(ch <-chan struct{}) bool {
+	if ch == nil {
+		return false
+	}
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}

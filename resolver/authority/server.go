@@ -21,7 +21,10 @@ const (
 	coldLimit  = 8                      // messages at a time to a server that never answered
 	lateLimit  = 4                      // to one that is late
 	deadLimit  = 1                      // to a dead one
+	slowLimit  = 256                    // to one that takes slowRTT: it must not use up Config.Messages
 	mostLimit  = 2048                   // to any
+	waitLimit  = 1024                   // questions that wait until there are fewer messages to one
+	slowRTT    = 500 * time.Millisecond
 )
 
 // spelling is how the names in questions to a server are spelled, and what that entails.
@@ -53,6 +56,7 @@ type server struct {
 
 	inflight int
 	changed  chan struct{} // closed when it might be asked again; nil when nobody waits for that
+	waiting  int           // how many asked for changed
 
 	knowsEDNS  bool      // it has sent an OPT record with an answer
 	plainUntil time.Time // it has trouble with EDNS: asked without until then
@@ -95,6 +99,8 @@ func (s *server) limit() int {
 		return lateLimit
 	case s.answered.IsZero():
 		return coldLimit
+	case s.rtt >= slowRTT:
+		return slowLimit
 	default:
 		return mostLimit
 	}
@@ -153,7 +159,7 @@ func (s *server) late(now, began time.Time, whole bool) (first bool) {
 func (s *server) notify() {
 	if s.changed != nil {
 		close(s.changed)
-		s.changed = nil
+		s.changed, s.waiting = nil, 0
 	}
 }
 
@@ -162,5 +168,6 @@ func (s *server) wait() <-chan struct{} {
 	if s.changed == nil {
 		s.changed = make(chan struct{})
 	}
+	s.waiting++
 	return s.changed
 }
