@@ -38,6 +38,7 @@ type engine struct {
 	upstream lateResolver             // where anchors' keys come from in forward mode
 	own      atomic.Pointer[[]string] // zones with servers of their own, which hosts asks
 	stream   *forward.Stream
+	datagram *forward.Datagram
 	cancel   context.CancelFunc // ends what runs in the background
 	running  sync.WaitGroup
 	users    int // stacks that have it; only serve's goroutine counts
@@ -141,8 +142,8 @@ func (e *engine) build(onlooker, forgiving bool, log *slog.Logger) error {
 		}
 		conf.Local = e.local.Answer
 	}
-	e.stream = forward.NewStream(forward.StreamConfig{})
-	conf.UDP, conf.TCP = forward.NewDatagram(nil, nil), e.stream
+	e.stream, e.datagram = forward.NewStream(forward.StreamConfig{}), forward.NewDatagram(nil, nil)
+	conf.UDP, conf.TCP = e.datagram, e.stream
 	e.Resolver, err = recursive.New(conf)
 	return err
 }
@@ -231,6 +232,7 @@ func (e *engine) release() {
 	}
 	if e.stream != nil {
 		e.stream.Close()
+		e.datagram.Close() //nolint:errcheck // it has none
 	}
 	e.running.Wait()
 }
