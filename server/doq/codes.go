@@ -17,5 +17,5 @@ type codes struct{ noError, excessiveLoad quic.ApplicationErrorCode }
 
 var (
 	doqCodes = codes{codeNoError, codeExcessiveLoad}
-	h3Codes  = codes{0x100, 0x107} // RFC 9114 section 8.1
+	h3Codes  = codes{h3NoError, h3ExcessiveLoad}
 )

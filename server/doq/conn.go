@@ -2,6 +2,7 @@ package doq
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -30,7 +31,8 @@ type conn struct {
 	q         *quic.Conn
 	proto     wire.Protocol
 	codes     codes
-	accepting context.Context // until retired
+	tls       *tls.ConnectionState // of the handshake, perhaps before its end
+	accepting context.Context      // until retired
 	stop      context.CancelFunc
 	blamed    sync.Once // the client broke the protocol
 	retired   sync.Once
@@ -45,7 +47,7 @@ type conn struct {
 
 func newConn(l *Listener, q *quic.Conn) *conn {
 	state := q.ConnectionState().TLS
-	c := &conn{l: l, q: q, proto: protocolOf(&state), codes: doqCodes, rest: make(chan struct{}, 1)}
+	c := &conn{l: l, q: q, proto: protocolOf(&state), codes: doqCodes, tls: &state, rest: make(chan struct{}, 1)}
 	if c.proto == wire.DoH3 {
 		c.codes = h3Codes
 	}

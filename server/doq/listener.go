@@ -1,6 +1,7 @@
 package doq
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,9 +27,11 @@ type Listener struct {
 	tls    *tls.Config
 	socket *net.UDPConn
 	shakes *handshakes
-	rooms  sync.Pool      // *room
 	ended  chan struct{}  // closed when Serve has ended
 	work   sync.WaitGroup // connections
+
+	rooms   sync.Pool // *room
+	readers sync.Pool // *bufio.Reader, of requests
 
 	mu        sync.Mutex // guards what follows
 	transport *quic.Transport
@@ -36,6 +39,9 @@ type Listener struct {
 	conns     map[*conn]struct{}
 	draining  chan struct{} // closed by Drain
 }
+
+// readerLen has room for the header of an ordinary request.
+const readerLen = 1 << 10
 
 // New returns a Listener for a socket that is bound. The socket is the Listener's from now on.
 func New(in *intake.Intake, socket *net.UDPConn, conf Config) *Listener {
@@ -50,6 +56,7 @@ func New(in *intake.Intake, socket *net.UDPConn, conf Config) *Listener {
 		draining: make(chan struct{}),
 	}
 	l.rooms.New = func() any { return new(room) }
+	l.readers.New = func() any { return bufio.NewReaderSize(nil, readerLen) }
 	return l
 }
 

@@ -40,7 +40,7 @@ func (c *conn) serveDoQ() {
 // 9250 section 4.3.3).
 func (c *conn) refuseUnidirectional() {
 	if _, err := c.q.AcceptUniStream(c.q.Context()); err == nil {
-		c.blame()
+		c.blame(codeProtocol)
 	}
 }
 
@@ -62,9 +62,9 @@ func (c *conn) serveStream(str *quic.Stream) {
 	reply, code := c.answer(str.Context(), r, msg, conf)
 	switch {
 	case code == codeProtocol:
-		c.blame()
+		c.blame(codeProtocol)
 	case str.Context().Err() != nil:
-		c.cancel(str)
+		c.cancel(str, codeCancelled)
 	case code != codeNoError:
 		cut(str, code)
 	default:
@@ -81,15 +81,15 @@ func (c *conn) unread(str *quic.Stream, err error, conf *intake.Config) {
 	switch {
 	case errors.Is(err, errTiny), errors.Is(err, errMore), errors.Is(err, errShort):
 		conf.Stats.Malformed.Add(1)
-		c.blame()
+		c.blame(codeProtocol)
 	case late && errors.Is(err, errNoFIN): // RFC 9250 section 4.3.3
-		c.blame()
+		c.blame(codeProtocol)
 	case late:
 		cut(str, codeUnspecified)
 	case errors.Is(err, errNoRoom):
 		cut(str, codeExcessiveLoad)
 	default: // the client has reset the stream, or the connection is gone
-		c.cancel(str)
+		c.cancel(str, codeCancelled)
 	}
 }
 
@@ -158,7 +158,7 @@ func (c *conn) write(str *quic.Stream, reply []byte, conf *intake.Config) {
 	_ = str.SetWriteDeadline(time.Now().Add(conf.WriteTimeout))
 	if _, err := str.Write(reply); err != nil {
 		conf.Stats.WriteErrors.Add(1)
-		c.cancel(str)
+		c.cancel(str, codeCancelled)
 		return
 	}
 	_ = str.Close()
@@ -166,15 +166,11 @@ func (c *conn) write(str *quic.Stream, reply []byte, conf *intake.Config) {
 }
 
 // cancel ends a stream whose client does not want its reply any more.
-func (c *conn) cancel(str *quic.Stream) {
-	cut(str, codeCancelled)
-	if c.count(1) <= maxCancelled || c.q.Context().Err() != nil {
-		return
+func (c *conn) cancel(str *quic.Stream, code quic.StreamErrorCode) {
+	cut(str, code)
+	if c.count(1) > maxCancelled && c.q.Context().Err() == nil {
+		c.blame(c.codes.excessiveLoad)
 	}
-	c.blamed.Do(func() {
-		c.l.in.Conf().Stats.Abuse.Add(1)
-		c.close(codeExcessiveLoad)
-	})
 }
 
 // count adds to how many more requests were cancelled than answered, which is never below zero.
@@ -185,11 +181,11 @@ func (c *conn) count(n int) int {
 	return c.cancelled
 }
 
-// blame ends the connection of a client that broke the protocol (RFC 9250 section 4.3.3).
-func (c *conn) blame() {
+// blame ends the connection of a client that broke the protocol (RFC 9250 section 4.3.3, RFC 9114 section 8).
+func (c *conn) blame(code quic.ApplicationErrorCode) {
 	c.blamed.Do(func() {
 		c.l.in.Conf().Stats.Abuse.Add(1)
-		c.close(codeProtocol)
+		c.close(code)
 	})
 }
 
