@@ -1,0 +1,119 @@
+package doh
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	"dens/internal/wire"
+	"dens/server/intake"
+)
+
+// Handler returns the resource for a general HTTP server, whose requests come by proto: HTTP/1.1, HTTP/2 without
+// TLS behind a proxy, HTTP/3. It answers at the configured path only.
+func (r *Resource) Handler(proto wire.Protocol) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.serveHTTP(w, req, proto) })
+}
+
+func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request, proto wire.Protocol) {
+	x := r.exchange()
+	defer x.release()
+	next := x.begin(&request{
+		method:       hr.Method,
+		path:         []byte(hr.URL.EscapedPath()),
+		query:        []byte(hr.URL.RawQuery),
+		accept:       lines(hr.Header, "Accept"),
+		contentType:  []byte(hr.Header.Get("Content-Type")),
+		length:       hr.ContentLength,
+		forwardedFor: lines(hr.Header, "X-Forwarded-For"),
+		forwarded:    lines(hr.Header, "Forwarded"),
+		from:         wire.Peer{Addr: peerOf(hr.RemoteAddr), Protocol: proto},
+	}, time.Now())
+	if next == stepBody {
+		if err := x.readBody(hr.Body); err != nil {
+			x.refuse(err)
+			next = stepDone
+		}
+	}
+	// A place is taken only now: a client that sends its body slowly, over as many streams as it likes, takes none
+	// of those who have asked.
+	if next != stepDone && !x.take() {
+		if r.in.EnterStream() {
+			x.waitFor(hr.Context())
+			r.in.LeaveStream()
+		} else {
+			x.refuse(errBusy)
+		}
+	}
+	x.write(w)
+}
+
+// lines joins the lines of a field (RFC 9110 section 5.3).
+func lines(h http.Header, name string) []byte {
+	return []byte(strings.Join(h[textproto.CanonicalMIMEHeaderKey(name)], ", "))
+}
+
+// peerOf is the other end of the connection, IPv4 in its plain form. The zero address, when there is none, is in no
+// prefix: Access refuses it.
+func peerOf(remote string) netip.AddrPort {
+	addr, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// readBody reads the message of a POST (RFC 8484 section 4.1). One that does not fit what is pooled needs a place
+// among the large requests.
+func (x *exchange) readBody(body io.Reader) *refusal {
+	n, err := io.ReadFull(body, x.room[:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		x.q.Msg = x.room[:n]
+		return nil
+	}
+	if err != nil {
+		return errBody
+	}
+	if !x.r.in.EnterLarge() {
+		return errBusy
+	}
+	x.large = true
+	rest, err := io.ReadAll(io.LimitReader(body, maxMessage-intake.MaxSmall+1))
+	if err != nil {
+		return errBody
+	}
+	if len(rest) > maxMessage-intake.MaxSmall {
+		return errTooLong
+	}
+	x.q.Msg = append(append(make([]byte, 0, n+len(rest)), x.room[:]...), rest...)
+	return nil
+}
+
+// write sends the response.
+func (x *exchange) write(w http.ResponseWriter) {
+	h, out := w.Header(), &x.response
+	for _, list := range [...][]pair{fieldsAll, out.extra} {
+		for _, f := range list {
+			h.Set(f.name, f.value)
+		}
+	}
+	if out.maxAge >= 0 {
+		h.Set("Cache-Control", "max-age="+strconv.FormatInt(out.maxAge, 10))
+	}
+	if out.contentType != "" {
+		h.Set("Content-Type", out.contentType)
+		h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	}
+	w.WriteHeader(out.status)
+	if x.bodyless || len(out.body) == 0 {
+		return
+	}
+	if _, err := w.Write(out.body); err != nil {
+		x.r.in.Conf().Stats.WriteErrors.Add(1)
+	}
+}
