@@ -88,7 +88,7 @@ func (b *bench) measure(ctx context.Context) (*report.Report, error) {
 		found.Servers = append(found.Servers, report.Server{Name: p.Name, Title: p.Title, Version: p.Version(ctx, b.built[p.Name])})
 	}
 	steps := map[string]func(context.Context, *report.Report) error{
-		"hits": b.hits,
+		"hits": b.hits, "mix": b.mix, "flood": b.floods, "cold": b.starts, "memory": b.memory,
 	}
 	for _, test := range tests {
 		if !b.wants(test) {

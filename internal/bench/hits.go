@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -156,7 +157,7 @@ func (f *field) run(ctx context.Context, s *peers.Running, t load.Transport) (lo
 // benchmark, or the end of the server.
 func (f *field) round(ctx context.Context, s *peers.Running, t load.Transport) (report.Round, error) {
 	before := f.upstream.Queries()
-	r, result, err := f.timed(ctx, s, func() (load.Result, error) { return f.run(ctx, s, t) }, t)
+	r, result, err := f.timed(ctx, s, t, func() (load.Result, error) { return f.run(ctx, s, t) })
 	if err != nil {
 		return report.Round{}, err
 	}
@@ -166,42 +167,53 @@ func (f *field) round(ctx context.Context, s *peers.Running, t load.Transport) (
 	return r, nil
 }
 
+// usage is what a server has used so far, and what the kernel has dropped.
+type usage struct {
+	cpu   time.Duration
+	drops uint64
+}
+
+func (f *field) usage(s *peers.Running) (u usage, err error) {
+	if u.cpu, err = f.table.CPU(s.PIDs()...); err != nil {
+		return usage{}, err
+	}
+	u.drops, err = f.table.Drops()
+	return u, err
+}
+
 // timed runs a client, and looks at samples of warm names over the transport before and after.
-func (f *field) timed(ctx context.Context, s *peers.Running, client func() (load.Result, error), t load.Transport) (report.Round, load.Result, error) {
+func (f *field) timed(ctx context.Context, s *peers.Running, t load.Transport, client func() (load.Result, error)) (report.Round, load.Result, error) {
 	wrong := f.sample(ctx, s, t)
-	used, err := f.table.CPU(s.PIDs()...)
+	before, err := f.usage(s)
 	if err != nil {
 		return report.Round{}, load.Result{}, err
 	}
-	result, err := client()
-	if err == nil {
-		err = result.Fit("NOERROR", "2xx")
+	result, failed := client()
+	if err := errors.Join(ctx.Err(), s.Ended()); err != nil {
+		return report.Round{}, load.Result{}, err
 	}
-	if ctx.Err() != nil {
-		return report.Round{}, load.Result{}, ctx.Err()
-	}
-	if gone := s.Ended(); gone != nil {
-		return report.Round{}, load.Result{}, gone
+	after, err := f.usage(s)
+	if err != nil {
+		return report.Round{}, load.Result{}, err
 	}
 	var r report.Round
-	for _, e := range []error{wrong, err} {
-		if e != nil {
-			r.Problem = e.Error()
-		}
-	}
-	after, err := f.table.CPU(s.PIDs()...)
-	if err != nil {
-		return report.Round{}, load.Result{}, err
-	}
 	if r.Resident, err = f.table.Resident(s.PIDs()...); err != nil {
 		return report.Round{}, load.Result{}, err
 	}
-	if result.Answered > 0 {
-		r.CPU = float64((after - used).Nanoseconds()) / 1000 / float64(result.Answered)
+	if r.QPS = result.QPS(); result.Answered > 0 {
+		r.CPU = float64((after.cpu - before.cpu).Nanoseconds()) / 1000 / float64(result.Answered)
 	}
-	r.QPS = result.QPS()
-	if wrong := f.sample(ctx, s, t); wrong != nil && r.Problem == "" {
-		r.Problem = wrong.Error()
+	if failed == nil {
+		failed = result.Fit("NOERROR", "2xx")
+	}
+	if dropped := after.drops - before.drops; failed != nil && dropped > 0 {
+		failed = fmt.Errorf("%w; %d datagrams found a socket full", failed, dropped)
+	}
+	for _, e := range []error{wrong, failed, f.sample(ctx, s, t)} {
+		if e != nil {
+			r.Problem = e.Error()
+			break
+		}
 	}
 	return r, result, ctx.Err()
 }
@@ -216,9 +228,12 @@ func (f *field) sample(ctx context.Context, s *peers.Running, t load.Transport) 
 		if err != nil {
 			return fmt.Errorf("%s: %w", zone.Name(i), err)
 		}
-		if err := zone.Check(reply, i, uint32(time.Since(f.warm)/time.Second)+1); err != nil {
+		if err := zone.Check(reply, i, f.age()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// age is how long ago the server may have cached an answer, in seconds.
+func (f *field) age() uint32 { return uint32(time.Since(f.warm)/time.Second) + 1 }

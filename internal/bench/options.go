@@ -15,7 +15,7 @@ import (
 )
 
 // tests are what the benchmark can measure, in the order in which it does.
-var tests = [...]string{"hits"}
+var tests = [...]string{"hits", "mix", "flood", "cold", "memory"}
 
 // options are the command line.
 type options struct {

@@ -107,7 +107,8 @@ disable-syslog=yes
 	}
 }
 
-// knotResolver has no threads, but processes that share a cache.
+// knotResolver has no threads, but processes that share a cache. FORWARD would validate, had it an anchor; what
+// STUB gets is cached for seconds only.
 func knotResolver(s Site) plan {
 	return plan{
 		files: map[string]string{"kresd.conf": fmt.Sprintf(`log_level('crit')
@@ -122,7 +123,7 @@ modules.unload('ta_update')
 modules.unload('ta_signal_query')
 modules.unload('priming')
 modules.unload('detect_time_skew')
-policy.add(policy.all(policy.STUB('%[6]s@%[7]d')))
+policy.add(policy.all(policy.FORWARD('%[6]s@%[7]d')))
 `, s.Addr, s.Cert, s.Key, max(256<<20, s.Entries*bytesPerEntry), s.Dir, s.Upstream.Addr(), s.Upstream.Port())},
 		arguments: []string{"-n", "-c", s.Dir + "/kresd.conf", s.Dir},
 		processes: Threads,

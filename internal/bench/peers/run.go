@@ -19,6 +19,10 @@ const (
 	startLimit = 20 * time.Second // a server answers within this
 	stopLimit  = 10 * time.Second // and ends within this
 	logLimit   = 64 << 10         // bytes that are kept of what a server prints
+
+	// A server that is asked too early may stay silent: it is soon asked again.
+	askTimeout  = 50 * time.Millisecond
+	askInterval = 2 * time.Millisecond
 )
 
 // Running is a server that has been started.
@@ -31,7 +35,7 @@ type Running struct {
 
 type process struct {
 	cmd  *exec.Cmd
-	log  tail
+	log  head
 	done chan struct{} // closed when it has ended
 }
 
@@ -106,7 +110,7 @@ func (r *Running) WaitReady(ctx context.Context) (time.Time, error) {
 		if err := r.Ended(); err != nil {
 			return time.Time{}, err
 		}
-		asker := load.NewAsker(r.Addr, load.UDP, 250*time.Millisecond, nil)
+		asker := load.NewAsker(r.Addr, load.UDP, askTimeout, nil)
 		reply, err := asker.Ask(ctx, zone.Name(0))
 		at := time.Now()
 		asker.Close()
@@ -116,7 +120,7 @@ func (r *Running) WaitReady(ctx context.Context) (time.Time, error) {
 			}
 		}
 		last = err
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(askInterval)
 	}
 	return time.Time{}, fmt.Errorf("%s does not answer: %w", r.Name, last)
 }
@@ -139,10 +143,10 @@ func (r *Running) Stop() error {
 	return errors.Join(errs...)
 }
 
-// tail keeps the beginning of what a process prints. It has one writer, and is read when that is done.
-type tail struct{ buf bytes.Buffer }
+// head keeps the beginning of what a process prints. It has one writer, and is read when that is done.
+type head struct{ buf bytes.Buffer }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.buf.Write(p[:min(len(p), logLimit-t.buf.Len())])
+func (h *head) Write(p []byte) (int, error) {
+	h.buf.Write(p[:min(len(p), logLimit-h.buf.Len())])
 	return len(p), nil
 }
