@@ -16,7 +16,7 @@ import (
 	"dens/server/packet"
 )
 
-// binding is one address of the Config. proto is TCP for UDP and TCP together.
+// binding is one address of the Config. proto is TCP for UDP and TCP together, and DoQ for all that QUIC carries.
 type binding struct {
 	proto   wire.Protocol
 	address string
@@ -24,14 +24,18 @@ type binding struct {
 
 // bindings lists what a Config wants to be listened on, and checks that it can be.
 func (c *Config) bindings() ([]binding, error) {
-	if len(c.DoT)+len(c.DoH) > 0 && c.Certificate == nil {
+	if len(c.DoT)+len(c.DoH)+len(c.DoQ) > 0 && c.Certificate == nil {
 		return nil, ErrNoCertificate
+	}
+	quic, err := c.quicAddresses()
+	if err != nil {
+		return nil, err
 	}
 	var out []binding
 	for _, list := range []struct {
 		proto     wire.Protocol
 		addresses []string
-	}{{wire.TCP, c.DNS}, {wire.DoT, c.DoT}, {wire.DoH, c.DoH}} {
+	}{{wire.TCP, c.DNS}, {wire.DoT, c.DoT}, {wire.DoH, c.DoH}, {wire.DoQ, quic}} {
 		for _, a := range list.addresses {
 			b := binding{list.proto, a}
 			if _, _, err := parseAddress(a); err != nil {
@@ -72,16 +76,22 @@ func parseAddress(address string) (family string, addr netip.AddrPort, err error
 	return family, netip.AddrPortFrom(ip, uint16(port)), nil
 }
 
-// listen opens the sockets of a binding.
-func (s *Server) listen(b binding, conf *Config) ([]listener, error) {
+// listen opens the sockets of a binding; added are those that were opened before it.
+func (s *Server) listen(b binding, conf *Config, added map[binding][]listener) ([]listener, error) {
 	family, addr, err := parseAddress(b.address)
 	if err != nil {
 		return nil, err
 	}
-	if b.proto == wire.TCP {
+	open := listenTCP
+	switch b.proto {
+	case wire.TCP:
 		return s.listenBoth(b.address, family, addr)
+	case wire.DoQ:
+		return s.listenQUIC(b.address, added)
+	case wire.DoH:
+		open = listenHTTPS
 	}
-	l, err := listenTCP(family, addr)
+	l, err := open(family, addr)
 	if err != nil {
 		return nil, listenError("tcp", b.address, err)
 	}

@@ -12,9 +12,10 @@ type Config struct {
 
 	DNS []string // UDP and TCP, each on every address
 	DoT []string // DNS over TLS (RFC 7858)
-	DoH []string // DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1
+	DoH []string // DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1, and HTTP/3 on the UDP port
+	DoQ []string // DNS over QUIC (RFC 9250)
 
-	Certificate certs.Source // needed by DoT and DoH
+	Certificate certs.Source // needed by DoT, DoH and DoQ
 	Path        string       // of the DoH resource; "/dns-query"
 	JSON        JSONCodec    // nil: no application/dns-json
 }

@@ -121,9 +121,12 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 
 // httpPeer is the other end of the connection. What headers say of a client anyone can write.
 func httpPeer(r *http.Request) wire.Peer {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return wire.Peer{Protocol: wire.DoH} // the zero address is in no prefix: Access refuses it
+	from := wire.Peer{Protocol: wire.DoH} // the zero address is in no prefix: Access refuses it
+	if r.ProtoMajor == 3 {
+		from.Protocol = wire.DoH3
 	}
-	return wire.Peer{Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Protocol: wire.DoH}
+	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		from.Addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	return from
 }

@@ -10,8 +10,8 @@ import (
 var (
 	// ErrClosed says that the Server was shut down.
 	ErrClosed = errors.New("server is shut down")
-	// ErrNoCertificate says that DoT or DoH was asked for without a certificate.
-	ErrNoCertificate = errors.New("DNS over TLS and HTTPS need a certificate")
+	// ErrNoCertificate says that DoT, DoH or DoQ was asked for without a certificate.
+	ErrNoCertificate = errors.New("DNS over TLS, HTTPS and QUIC need a certificate")
 )
 
 // errOwnPort is the cause when the port is one that this Server listens on.

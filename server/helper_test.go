@@ -92,7 +92,7 @@ func (a *actor) Miss(ctx context.Context, query *wire.Query, buf []byte) []byte 
 func begin(t *testing.T, conf Config, h intake.Handler) *Server {
 	t.Helper()
 	before := runtime.NumGoroutine()
-	if len(conf.DNS)+len(conf.DoT)+len(conf.DoH) == 0 {
+	if len(conf.DNS)+len(conf.DoT)+len(conf.DoH)+len(conf.DoQ) == 0 {
 		conf.DNS = []string{"127.0.0.1:0"}
 	}
 	s := New(conf, h)

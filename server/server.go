@@ -107,7 +107,7 @@ func (s *Server) apply(conf Config) error {
 		if _, ok := s.open[b]; ok {
 			continue
 		}
-		ls, err := s.listen(b, &conf)
+		ls, err := s.listen(b, &conf, added)
 		if err != nil {
 			for _, opened := range added {
 				each(opened, listener.abandon)
@@ -125,7 +125,9 @@ func (s *Server) apply(conf Config) error {
 		if !slices.Contains(want, b) {
 			delete(s.open, b)
 			s.retire(ls)
+			continue
 		}
+		refreshQUIC(ls)
 	}
 	for b, ls := range added {
 		s.open[b] = ls
@@ -181,7 +183,14 @@ func (s *Server) Addrs() []Bound {
 	var out []Bound
 	for b, ls := range s.open {
 		for _, l := range ls {
-			out = append(out, bound(b, l.addr()))
+			at := bound(b, l.addr())
+			if q, ok := l.(quicListener); ok {
+				for _, p := range q.protocols() {
+					out = append(out, Bound{p, at.Address, at.Addr})
+				}
+				continue
+			}
+			out = append(out, at)
 		}
 	}
 	sortBound(out)
