@@ -16,7 +16,6 @@ import (
 
 	"dens/configs"
 	"dens/resolver"
-	"dens/server/certs"
 )
 
 func newCheck() *cobra.Command {
@@ -30,7 +29,8 @@ upstream and stub server that it names, and prints what it found: of chains what
 for the newest block, and the checkpoint's slot and age; of backends chain id, newest block and how far it
 is behind the best, latency, of how many blocks they serve proofs, and what else they can do; of each
 beacon API the newest slot that it proves by itself; of the root whether its servers answer, and whether
-the trust anchors fit its keys. It exits with 1 when something would not work.`,
+the trust anchors fit its keys; and of the certificate what it is for, when it ends, and whether clients
+that know only an address would take it. It exits with 1 when something would not work.`,
 		Example: `  dens check --config /etc/dens/dens.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +58,7 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	if err != nil {
 		return false, err
 	}
+	certificate, broken := checkCertificate(cfg)
 	defer s.close()
 	s.findOut(ctx, cfg)
 	backends, anchors := make([][]backendReport, len(s.chains)), make([]anchorReport, len(s.chains))
@@ -76,15 +77,17 @@ func check(ctx context.Context, cfg *configs.Config, out io.Writer) (bool, error
 	wg.Go(func() { root = checkRoot(ctx, s.engine, &cfg.Resolve) })
 	wg.Wait()
 
-	return printChecks(out, s, cfg, checked{anchors, backends, root, slices.Concat(append(upstreams, stubs)...)})
+	return printChecks(out, s, cfg, checked{certificate, broken, anchors, backends, root, slices.Concat(append(upstreams, stubs)...)})
 }
 
 // checked is what dens check found out.
 type checked struct {
-	anchors  []anchorReport
-	backends [][]backendReport
-	root     []rootReport
-	servers  []upstreamReport
+	certificate *certificateReport // nil: none is needed
+	broken      error              // why there is none
+	anchors     []anchorReport
+	backends    [][]backendReport
+	root        []rootReport
+	servers     []upstreamReport
 }
 
 // printChecks prints a table for each kind of thing, and tells whether all is well.
@@ -95,13 +98,20 @@ func printChecks(out io.Writer, s *stack, cfg *configs.Config, found checked) (b
 			lights++
 		}
 	}
-	ok := checkCertificate(cfg, out)
+	ok, certificates := found.broken == nil, 0
+	if !ok {
+		fmt.Fprintf(out, "%v\n\n", found.broken)
+	}
+	if found.certificate != nil {
+		certificates = 1
+	}
 	between := ""
 	for _, section := range []struct {
 		rows  int
 		title string
 		print func(table io.Writer) bool
 	}{
+		{certificates, "CERTIFICATE\tNAMES\tEXPIRES\tPIN\tVERDICT", func(t io.Writer) bool { return printCertificate(t, found.certificate) }},
 		{len(found.anchors), "CHAIN\tTRUST\tANCHOR\tBLOCK\tAGE\tVERDICT", func(t io.Writer) bool { return printAnchors(t, found.anchors) }},
 		{lights, "CHAIN\tNETWORK\tCHECKPOINT\tSLOT\tAGE\tPERIOD\tVERDICT", func(t io.Writer) bool { return printCheckpoints(t, found.anchors) }},
 		{apis, "CHAIN\tBEACON API\tSLOT\tLAG\tFINALIZED\tVERDICT", func(t io.Writer) bool { return printBeacons(t, found.anchors) }},
@@ -127,17 +137,6 @@ func printChecks(out io.Writer, s *stack, cfg *configs.Config, found checked) (b
 		}
 	}
 	return ok, nil
-}
-
-func checkCertificate(cfg *configs.Config, out io.Writer) bool {
-	if len(cfg.Listen.DoT)+len(cfg.Listen.DoH) == 0 {
-		return true
-	}
-	if _, err := certs.NewFiles(certificateFiles(cfg.TLS, quietLogger())); err != nil {
-		fmt.Fprintf(out, "tls: %v\n\n", err)
-		return false
-	}
-	return true
 }
 
 func printUpstreams(table io.Writer, reports []upstreamReport) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,7 +22,6 @@ import (
 	"dens/configs"
 	"dens/reply"
 	"dens/server"
-	"dens/server/certs"
 	"dens/server/intake"
 	"dens/web"
 )
@@ -35,27 +35,29 @@ const warmUpTime = 5 * time.Second
 //
 // reload and shutdown are called by serve's goroutine alone.
 type daemonState struct {
-	log      *slog.Logger
-	started  time.Time
-	store    *cache.Memory
-	stats    *intake.Stats
-	cookies  *intake.Cookies // of a secret that is drawn here
-	registry *prometheus.Registry
-	metrics  *web.Metrics
-	server   *server.Server
-	web      *web.Server
-	failed   chan error // a listener has ended by itself
-	current  atomic.Pointer[generation]
+	log       *slog.Logger
+	started   time.Time
+	store     *cache.Memory
+	stats     *intake.Stats
+	cookies   *intake.Cookies // of a secret that is drawn here
+	registry  *prometheus.Registry
+	metrics   *web.Metrics
+	server    *server.Server
+	web       *web.Server
+	challenge *web.Server   // of an ACME server, by HTTP
+	selfKey   crypto.Signer // of self-signed certificates: their pin stays
+	failed    chan error    // a listener has ended by itself
+	current   atomic.Pointer[generation]
 }
 
 // generation is what one configuration made.
 type generation struct {
-	cfg     *configs.Config
-	stack   *stack
-	cache   *cache.Cache
-	access  *intake.Access
-	rate    *intake.RateLimit
-	unwatch context.CancelFunc // of the certificate's files
+	cfg      *configs.Config
+	stack    *stack
+	cache    *cache.Cache
+	access   *intake.Access
+	rate     *intake.RateLimit
+	identity *identity // nil: nothing is encrypted
 }
 
 func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
@@ -79,13 +81,15 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 	gen.parts() // whoever was never asked is probed from now on
 	d.server = server.New(conf, gen.cache, gen.rate, gen.access)
 	if err := d.listen(cfg); err != nil {
-		gen.unwatch()
 		gen.stack.close()
 		return nil, err
 	}
 	for _, b := range d.server.Addrs() {
 		log.Info("listening", "protocol", b.Protocol.String(), "address", b.Addr.String())
 	}
+	gen.identity.announce(cfg, log)
+	d.rememberKey(gen)
+	gen.identity.start()
 	return d, nil
 }
 
@@ -94,12 +98,15 @@ func (d *daemonState) listen(cfg *configs.Config) error {
 		return err
 	}
 	w, err := d.listenWeb(cfg.Listen.HTTP)
+	if err == nil {
+		d.web = w
+		d.challenge, err = d.listenChallenge(cfg.TLS.ACME.HTTP)
+	}
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 		defer cancel()
-		return errors.Join(err, d.server.Shutdown(ctx))
+		return errors.Join(err, d.endListeners(ctx))
 	}
-	d.web = w
 	return nil
 }
 
@@ -109,19 +116,21 @@ func memoryConfig(cfg *configs.Config) cache.MemoryConfig {
 
 // newGeneration builds what a configuration asks for, without putting it into force.
 func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Config, error) {
-	gen := &generation{cfg: cfg, unwatch: func() {}}
-	conf, err := d.serverConfig(gen)
-	if err != nil {
-		return nil, conf, err
-	}
+	gen := &generation{cfg: cfg}
 	var old *stack
+	var was *identity
 	if running := d.current.Load(); running != nil {
-		old = running.stack
+		old, was = running.stack, running.identity
 	}
+	var err error
+	if gen.identity, err = newIdentity(cfg, was, d.selfKey, false, d.log); err != nil {
+		return nil, server.Config{}, err
+	}
+	conf := d.serverConfig(gen)
 	if gen.stack, err = newStack(cfg, old, false, d.log); err != nil {
-		gen.unwatch()
 		return nil, conf, err
 	}
+	gen.meet()
 	gen.cache = cache.New(d.store, gen.stack.source, cache.Config{
 		MaxTTL:      cfg.Cache.MaxTTL,
 		NegativeTTL: cfg.Cache.NegativeTTL,
@@ -150,7 +159,7 @@ func slip(n int) int {
 	return n
 }
 
-func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
+func (d *daemonState) serverConfig(gen *generation) server.Config {
 	cfg := gen.cfg
 	conf := server.Config{
 		DNS:    addresses(d.present(cfg.Listen.DNS)),
@@ -162,18 +171,8 @@ func (d *daemonState) serverConfig(gen *generation) (server.Config, error) {
 	if len(cfg.Access.CookieSecrets) > 0 {
 		conf.Cookies = intake.NewCookies(cookieSecrets(cfg)...)
 	}
-	if len(conf.DoT)+len(conf.DoH) == 0 {
-		return conf, nil
-	}
-	cert, err := certs.NewFiles(certificateFiles(cfg.TLS, d.log))
-	if err != nil {
-		return conf, fmt.Errorf("tls: %w", err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	gen.unwatch = cancel
-	go cert.Run(ctx)
-	conf.Certificate = cert
-	return conf, nil
+	conf.Certificate, conf.Path = gen.identity.source(), cfg.DoH.Path
+	return conf
 }
 
 func limits(cfg *configs.Config) intake.Limits {
@@ -196,14 +195,6 @@ func cookieSecrets(cfg *configs.Config) []intake.CookieSecret {
 		hex.Decode(list[i][:], []byte(s.Reveal())) //nolint:errcheck // as above
 	}
 	return list
-}
-
-// certificateFiles are shown as the configuration has them, without what variables held.
-func certificateFiles(c configs.TLS, log *slog.Logger) certs.FilesConfig {
-	return certs.FilesConfig{
-		Cert: c.Cert.Reveal(), Key: c.Key.Reveal(),
-		CertName: c.Cert.String(), KeyName: c.Key.String(), Log: log,
-	}
 }
 
 // present leaves out [::1] where the machine has no IPv6, since nobody there could ask it, unless nothing
@@ -246,24 +237,26 @@ func (d *daemonState) listenWeb(addr netip.AddrPort) (*web.Server, error) {
 	if !addr.IsValid() {
 		return nil, nil
 	}
-	handler, err := web.New(web.Config{
+	return d.listenPlain("http", addr, web.New(web.Config{
 		Version:  version,
 		Started:  d.started,
 		Gatherer: d.registry,
 		DoH:      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.server.DoH().ServeHTTP(w, r) }),
+		DoHPath:  func() string { return d.current.Load().cfg.DoH.Path },
 		Ready:    func() []web.Part { return d.current.Load().parts() },
 		Status:   d.status,
 		Metrics:  d.metrics,
 		Allow:    func(a netip.Addr) bool { return d.current.Load().access.Allows(a) },
-	})
-	if err != nil {
-		return nil, err
-	}
+	}))
+}
+
+// listenPlain starts an HTTP listener without TLS.
+func (d *daemonState) listenPlain(name string, addr netip.AddrPort, handler http.Handler) (*web.Server, error) {
 	w, err := web.Listen(web.ServerConfig{Address: addr.String(), Log: d.log}, handler)
 	if err != nil {
 		return nil, server.Advise(err, strconv.Itoa(int(addr.Port())))
 	}
-	d.log.Info("listening", "protocol", "http", "address", w.Addr().String())
+	d.log.Info("listening", "protocol", name, "address", w.Addr().String())
 	go func() {
 		if err := w.Serve(); err != nil {
 			select {
@@ -282,7 +275,7 @@ func (d *daemonState) shutdown(patience time.Duration) error {
 	defer cancel()
 	gen := d.current.Load()
 	err := errors.Join(d.endListeners(ctx), gen.cache.Close(ctx))
-	gen.unwatch()
+	gen.identity.close()
 	gen.stack.close()
 	if errors.Is(err, context.DeadlineExceeded) {
 		d.log.Warn("what was under way too long was cut off", "after", patience)
@@ -291,13 +284,15 @@ func (d *daemonState) shutdown(patience time.Duration) error {
 	return err
 }
 
-// endListeners ends both servers at once: a slow client of one takes no time from the clients of the other.
+// endListeners ends all servers at once: a slow client of one takes no time from the clients of the others.
 func (d *daemonState) endListeners(ctx context.Context) error {
-	var errs [2]error
+	var errs [3]error
 	var wg sync.WaitGroup
 	wg.Go(func() { errs[0] = d.server.Shutdown(ctx) })
-	if d.web != nil {
-		wg.Go(func() { errs[1] = d.web.Shutdown(ctx) })
+	for i, w := range []*web.Server{d.web, d.challenge} {
+		if w != nil {
+			wg.Go(func() { errs[i+1] = w.Shutdown(ctx) })
+		}
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)

@@ -29,6 +29,8 @@ func (d *daemonState) addMetrics() error {
 		Recursion: func() web.Recursion { return d.current.Load().stack.recursion() },
 		Cache:     func() web.Cache { return d.cacheState() },
 		Traffic:   d.traffic,
+
+		Certificates: func() []web.Certificate { return d.current.Load().certificateState() },
 	})
 	return err
 }
@@ -100,8 +102,14 @@ func (d *daemonState) traffic() web.Traffic {
 	return t
 }
 
-// parts are what can answer questions, each ready or not.
-func (g *generation) parts() []web.Part { return g.stack.parts() }
+// parts are what can answer questions, each ready or not, and what it takes to be asked.
+func (g *generation) parts() []web.Part {
+	parts := g.stack.parts()
+	if g.identity != nil {
+		parts = append(parts, certificatePart(g.identity.Status(), time.Now()))
+	}
+	return parts
+}
 
 func (s *stack) parts() []web.Part {
 	var parts []web.Part

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -31,22 +32,14 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	abandon := func() {
-		gen.unwatch()
+	plain, err := d.movePlain(old.cfg, cfg)
+	if err == nil {
+		if err = d.server.Reconfigure(conf); err != nil {
+			plain.undo()
+		}
+	}
+	if err != nil {
 		gen.stack.close()
-	}
-	newWeb, swap := d.web, cfg.Listen.HTTP != old.cfg.Listen.HTTP
-	if swap {
-		if newWeb, err = d.listenWeb(cfg.Listen.HTTP); err != nil {
-			abandon()
-			return err
-		}
-	}
-	if err := d.server.Reconfigure(conf); err != nil {
-		abandon()
-		if swap {
-			d.endWeb(newWeb)
-		}
 		return err
 	}
 	gen.stack.warmUp(ctx, old.stack)
@@ -55,10 +48,8 @@ func (d *daemonState) reload(ctx context.Context, cfg *configs.Config) error {
 	gen.stack.takeOver()
 	d.server.SetHandler(gen.cache, gen.rate, gen.access)
 	gen.stack.announceChains(old.stack)
-	if swap {
-		go d.endWeb(d.web)
-		d.web = newWeb
-	}
+	plain.apply()
+	gen.succeed(old, d)
 	d.dropChanged(old, gen)
 	d.retire(old)
 	d.dropChanged(old, gen) // what the queries have left that were under way
@@ -97,7 +88,6 @@ func (d *daemonState) retire(old *generation) {
 	if err := old.cache.Close(ctx); err != nil {
 		d.log.Warn("queries of the old configuration were cut off", "error", err)
 	}
-	old.unwatch()
 	old.stack.close()
 }
 
@@ -109,6 +99,56 @@ func (d *daemonState) endWeb(w *web.Server) {
 	defer cancel()
 	if err := w.Shutdown(ctx); err != nil {
 		d.log.Warn("http listener", "error", err)
+	}
+}
+
+// moves are the plain HTTP listeners that a reload has opened at other addresses.
+type moves struct {
+	d    *daemonState
+	list []move
+}
+
+type move struct {
+	at    **web.Server
+	fresh *web.Server // nil: none any more
+}
+
+// movePlain opens the plain HTTP listeners at their new addresses, all or none.
+func (d *daemonState) movePlain(was, is *configs.Config) (*moves, error) {
+	m := &moves{d: d}
+	for _, l := range []struct {
+		at     **web.Server
+		was    netip.AddrPort
+		is     netip.AddrPort
+		listen func(netip.AddrPort) (*web.Server, error)
+	}{
+		{&d.web, was.Listen.HTTP, is.Listen.HTTP, d.listenWeb},
+		{&d.challenge, was.TLS.ACME.HTTP, is.TLS.ACME.HTTP, d.listenChallenge},
+	} {
+		if l.was == l.is {
+			continue
+		}
+		w, err := l.listen(l.is)
+		if err != nil {
+			m.undo()
+			return nil, err
+		}
+		m.list = append(m.list, move{l.at, w})
+	}
+	return m, nil
+}
+
+func (m *moves) undo() {
+	for _, l := range m.list {
+		m.d.endWeb(l.fresh)
+	}
+}
+
+// apply ends the listeners at the old addresses.
+func (m *moves) apply() {
+	for _, l := range m.list {
+		go m.d.endWeb(*l.at)
+		*l.at = l.fresh
 	}
 }
 
@@ -188,6 +228,9 @@ func routeKinds(cfg *configs.Config) map[string]string {
 	}
 	if r.Private.Refuse {
 		kinds["."] += " but for private addresses outside of " + strings.Join(r.Private.Zones, " ")
+	}
+	for _, zone := range discoveryZones(cfg) {
+		kinds[zone] += " told of " + discoveryDigest(cfg)
 	}
 	for _, n := range cfg.Names {
 		for _, zone := range append([]string{n.Zone}, n.Aliases...) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -18,6 +19,7 @@ import (
 	"dens/internal/dial"
 	"dens/reply"
 	"dens/resolver"
+	"dens/resolver/discovery"
 	"dens/resolver/forward"
 	"dens/resolver/onchain"
 	"dens/resolver/private"
@@ -38,8 +40,9 @@ type stack struct {
 	own      []string // zones with servers of their own
 	guards   []string // zones that are not answered for want of trust anchors
 	chains   []*chainStack
-	hosts    resolver.Resolver // finds the hosts of backends and gateways; nil: nobody does
-	closers  []func()          // in the order of their making
+	hosts    resolver.Resolver                      // finds the hosts of backends and gateways; nil: nobody does
+	closers  []func()                               // in the order of their making
+	offer    atomic.Pointer[func() discovery.Offer] // what clients are told of the encrypted listeners; nil: nothing
 	log      *slog.Logger
 }
 
@@ -139,7 +142,7 @@ func (s *stack) build(cfg *configs.Config, old *stack, onlooker bool) error {
 	if cfg.Resolve.Private.Refuse {
 		top = private.New(s.router, slices.Concat(cfg.Resolve.Private.Zones, s.own, special.Zones()))
 	}
-	s.source = reply.New(top, reply.Config{
+	s.source = reply.New(s.discover(cfg, top), reply.Config{
 		Version:     cfg.Chaos.Version.Reveal(),
 		Hostname:    cfg.Chaos.Hostname.Reveal(),
 		MaxTTL:      cfg.Cache.MaxTTL,

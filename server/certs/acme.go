@@ -177,13 +177,13 @@ func (a *ACME) pairFile() string {
 	return filepath.Join(a.folder(), "cert-"+fileName(a.conf.Domains[0])+".pem")
 }
 
-// readCache takes the account's key, which it makes where there is none, and the certificate, if it is for all
-// that is asked for.
+// readCache takes the account's key, which it makes where there is none, and the certificate. One that is not for
+// all that is asked for is better than none until Run has a new one.
 func (a *ACME) readCache() error {
 	data, err := readFile(a.pairFile())
 	if err == nil {
 		_, pair, err := decodePair(data)
-		if err == nil && pair != nil && covers(pair.Leaf, a.names, a.addrs) {
+		if err == nil && pair != nil {
 			a.current.Store(pair)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {

@@ -139,11 +139,19 @@ func TestACMECache(t *testing.T) {
 	if fmt.Sprint(a.account.Public()) != fmt.Sprint(b.account.Public()) {
 		t.Error("another account after a restart")
 	}
-	more, trial := conf, conf
-	more.Domains = append([]string{"dns.example"}, "more.example")
+	more, other, trial := conf, conf, conf
+	more.Domains = []string{"dns.example", "more.example"}
+	c := newACME(t, more)
+	if cert, err := c.GetCertificate(&tls.ClientHelloInfo{}); err != nil || !cert.Leaf.Equal(pair.Leaf) {
+		t.Errorf("with one more name, until there is a new one: %v %v", cert, err)
+	}
+	if !c.sleepUntilDue(t.Context(), time.Time{}) {
+		t.Error("with one more name: no new one is due")
+	}
+	other.Domains = []string{"more.example", "dns.example"}
 	trial.Directory = "https://trial.acme.invalid/dir"
-	trial.ReadOnly = true
-	for name, conf := range map[string]ACMEConfig{"another name": more, "another server": trial} {
+	other.ReadOnly, trial.ReadOnly = true, true
+	for name, conf := range map[string]ACMEConfig{"another name": other, "another server": trial} {
 		if cert, err := newACME(t, conf).GetCertificate(&tls.ClientHelloInfo{}); !errors.Is(err, ErrNone) {
 			t.Errorf("%s: %v %v", name, cert, err)
 		}

@@ -119,7 +119,7 @@ func (a *ACME) sleepUntilDue(ctx context.Context, succeeded time.Time) bool {
 	early := a.conf.Chance()
 	for {
 		cert := a.current.Load()
-		if cert == nil {
+		if cert == nil || !covers(cert.Leaf, a.names, a.addrs) {
 			return ctx.Err() == nil
 		}
 		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)

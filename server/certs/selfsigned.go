@@ -19,10 +19,11 @@ import (
 
 // SelfSignedConfig says what a certificate without an authority is for.
 type SelfSignedConfig struct {
-	Names     []string     // DNS names; "localhost" when there is neither a name nor an address
-	Addresses []netip.Addr // without zones
-	State     string       // path of the file that keeps key and certificate over restarts; "": none does
-	ReadOnly  bool         // State is not written
+	Names     []string      // DNS names; "localhost" when there is neither a name nor an address
+	Addresses []netip.Addr  // without zones
+	Key       crypto.Signer // where State has none; nil: one is drawn
+	State     string        // path of the file that keeps key and certificate over restarts; "": none does
+	ReadOnly  bool          // State is not written
 
 	Life time.Duration    // 398 days, more than which some clients do not take; renewed when a third is left
 	Now  func() time.Time // time.Now
@@ -69,6 +70,9 @@ func NewSelfSigned(conf SelfSignedConfig) (*SelfSigned, error) {
 	kept, err := s.readState()
 	if err != nil {
 		return nil, fmt.Errorf("state of the self-signed certificate, %s: %w", s.conf.State, err)
+	}
+	if s.key == nil {
+		s.key = s.conf.Key
 	}
 	if s.key == nil {
 		if s.key, err = newKey(); err != nil {
@@ -169,6 +173,9 @@ func (s *SelfSigned) NextProtos() []string { return nil }
 
 // Pin returns the pin of the key, see Pin.
 func (s *SelfSigned) Pin() string { return Pin(s.current.Load().Leaf) }
+
+// Key returns the key, for another certificate with the same pin.
+func (s *SelfSigned) Key() crypto.Signer { return s.key }
 
 // Kept reports whether the key, and so the pin, is kept in a file.
 func (s *SelfSigned) Kept() bool { return s.kept.Load() }

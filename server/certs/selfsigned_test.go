@@ -85,6 +85,10 @@ func TestSelfSignedState(t *testing.T) {
 	if same.Pin() != first.Pin() || !same.current.Load().Leaf.Equal(first.current.Load().Leaf) {
 		t.Error("another certificate after a restart")
 	}
+	// A key of before, without a state.
+	if s := selfSigned(t, SelfSignedConfig{Key: first.Key()}); s.Pin() != first.Pin() || s.Kept() {
+		t.Errorf("with the key of before: pin %s, kept: %v", s.Pin(), s.Kept())
+	}
 	// Another name, later, and a clock that was wrong: another certificate, the same pin.
 	other := conf
 	other.Names = []string{"other.example"}
