@@ -208,7 +208,11 @@ func (c *Conn) begin() bool {
 func (c *Conn) recover() {
 	if cause := recover(); cause != nil {
 		c.l.conf.Intake.LogPanic(cause)
-		c.destroy()
+		defer c.destroy()
+		if c.session != nil {
+			defer func() { _ = recover() }() // of a session that is broken
+			c.session.End()
+		}
 	}
 }
 

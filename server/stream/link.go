@@ -62,10 +62,19 @@ func (l *link) Write(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	if !l.c.handed {
-		l.c.armWrite()
+	if l.c.handed {
+		return l.Conn.Write(p)
 	}
+	if !l.c.l.blocked.enter(max(64, l.c.l.conf.Intake.Conf().MaxConns/4)) {
+		return n, errBlocked
+	}
+	defer l.c.l.blocked.leave()
+	l.shake.rest() // who does not read keeps nobody else from computing
+	l.c.armWrite()
 	m, err := l.Conn.Write(p[n:])
+	if !l.shake.compute() && err == nil {
+		err = errBusy
+	}
 	return n + m, err
 }
 

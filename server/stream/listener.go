@@ -19,6 +19,7 @@ type Listener struct {
 	work   sync.WaitGroup
 	handed *handed
 
+	blocked gate // connections whose write waits
 	slabs   slabs
 	queries sync.Pool // *wire.Query
 	misses  sync.Pool // *miss

@@ -84,8 +84,8 @@ func (c *Conn) failTLS(err error) {
 	c.fail(err)
 }
 
-// discard reads, and throws away, until the client has closed or the time is over.
-func (c *Conn) discard() {
+// discardPlain reads, and throws away, until the client has closed or the time is over.
+func (c *Conn) discardPlain() {
 	s := c.l.slabs.get()
 	defer c.l.slabs.put(s)
 	for total := 0; total < lingerBytes; {
@@ -97,7 +97,7 @@ func (c *Conn) discard() {
 	}
 }
 
-// firstOctet waits until the client has sent something, by way of net.Conn, which cannot but read it.
+// firstOctetPlain waits until the client has sent something, by way of net.Conn, which cannot but read it.
 func (c *Conn) firstOctetPlain() error {
 	var b [1]byte
 	n, err := c.link.Conn.Read(b[:])

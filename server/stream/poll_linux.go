@@ -90,6 +90,28 @@ func (c *Conn) firstOctet() error {
 	return cause
 }
 
+// discard reads, and throws away, until the client has closed or the time is over.
+func (c *Conn) discard() {
+	raw := c.raw()
+	if raw == nil {
+		c.discardPlain()
+		return
+	}
+	total := 0
+	_ = raw.Read(func(fd uintptr) bool {
+		s := c.l.slabs.get()
+		defer c.l.slabs.put(s)
+		for total < lingerBytes {
+			n, err := readNow(int(fd), s.in[:])
+			if err != nil || n == 0 {
+				return err != syscall.EAGAIN
+			}
+			total += n
+		}
+		return true
+	})
+}
+
 // readNow reads what has arrived, without waiting: the descriptor does not block. The scheduler is not told,
 // which would cost more than the call.
 func readNow(fd int, p []byte) (int, error) {

@@ -2,11 +2,30 @@ package stream
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
-// errBroken is that an earlier write failed.
-var errBroken = errors.New("the connection takes no more")
+var (
+	// errBroken is that an earlier write failed.
+	errBroken = errors.New("the connection takes no more")
+	// errBlocked is that a client does not read, and too many others do not either: each of them holds the
+	// buffers of what it was to be sent.
+	errBlocked = errors.New("too many clients do not read")
+)
+
+// gate bounds how many are inside at once.
+type gate struct{ n atomic.Int64 }
+
+func (g *gate) enter(limit int) bool {
+	if g.n.Add(1) > int64(limit) {
+		g.n.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *gate) leave() { g.n.Add(-1) }
 
 // Write sends p, after what others are sending, or fails within Limits.WriteTimeout; then the connection ends.
 // It is for what was made later, such as a reply that was waited for.
