@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"dens/internal/bench/load"
 )
 
 // binaries are the programs that were built, by the name of the peer.
@@ -19,16 +23,16 @@ func prepare(ctx context.Context, o options) (built binaries, remove func(), err
 	if err := lookFor(o); err != nil {
 		return nil, nil, err
 	}
-	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := module(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("find the module: run this inside of it: %w", err)
+		return nil, nil, err
 	}
 	dir, err := os.MkdirTemp("", "dens-bench-")
 	if err != nil {
 		return nil, nil, err
 	}
 	remove = func() { os.RemoveAll(dir) } //nolint:errcheck // a directory of temporary files
-	root, built := strings.TrimSpace(string(module)), make(binaries)
+	built = make(binaries)
 	for _, p := range o.peers {
 		switch target := filepath.Join(dir, p.Name); p.Name {
 		case "dens":
@@ -46,6 +50,19 @@ func prepare(ctx context.Context, o options) (built binaries, remove func(), err
 	return built, remove, nil
 }
 
+// module is the directory of the source, which the working directory must be in.
+func module(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the source: %w", err)
+	}
+	dir, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "dens ")
+	if !ok {
+		return "", errors.New("the source of dens is not here: run this inside of it")
+	}
+	return dir, nil
+}
+
 // lookFor says which Debian packages are missing.
 func lookFor(o options) error {
 	missing := []string{}
@@ -55,8 +72,12 @@ func lookFor(o options) error {
 		}
 	}
 	need("ip", "iproute2")
-	need("dnsperf", "dnsperf")
-	need("h2load", "nghttp2-client")
+	if !slices.Equal(o.tests, []string{"cold"}) {
+		need("dnsperf", "dnsperf")
+	}
+	if o.wants("hits") && slices.Contains(o.transports, load.DoH) {
+		need("h2load", "nghttp2-client")
+	}
 	for _, p := range o.peers {
 		need(p.Program, p.Package)
 	}

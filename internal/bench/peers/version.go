@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-var version = regexp.MustCompile(`\b\d+\.\d+(\.\d+)?\b`)
+var version = regexp.MustCompile(`(?m)(?:^|[\s-])(\d+\.\d+(?:\.\d+)?)`)
 
 // Version asks a server's program for its version; "" if it does not tell. binary is as in Site.
 func (p Peer) Version(ctx context.Context, binary string) string {
@@ -15,5 +15,8 @@ func (p Peer) Version(ctx context.Context, binary string) string {
 	}
 	// Some tell and then exit with a failure.
 	out, _ := exec.CommandContext(ctx, binary, p.version...).CombinedOutput() //nolint:errcheck // see above
-	return version.FindString(string(out))
+	if found := version.FindSubmatch(out); found != nil {
+		return string(found[1])
+	}
+	return ""
 }
