@@ -14,13 +14,11 @@ import (
 	"dens/server/intake"
 )
 
-// Handler returns the resource for a general HTTP server, whose requests come by proto: HTTP/1.1, HTTP/2 without
-// TLS behind a proxy, HTTP/3. It answers at the configured path only.
-func (r *Resource) Handler(proto wire.Protocol) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.serveHTTP(w, req, proto) })
-}
+// Handler returns the resource for a general HTTP server: HTTP/1.1, HTTP/2 without TLS behind a proxy, HTTP/3. It
+// answers at the configured path only.
+func (r *Resource) Handler() http.Handler { return http.HandlerFunc(r.serveHTTP) }
 
-func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request, proto wire.Protocol) {
+func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request) {
 	x := r.exchange()
 	defer x.release()
 	next := x.begin(&request{
@@ -32,7 +30,7 @@ func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request, proto wire
 		length:       hr.ContentLength,
 		forwardedFor: lines(hr.Header, "X-Forwarded-For"),
 		forwarded:    lines(hr.Header, "Forwarded"),
-		from:         wire.Peer{Addr: peerOf(hr.RemoteAddr), Protocol: proto},
+		from:         peerOf(hr),
 	}, time.Now())
 	if next == stepBody {
 		if err := x.readBody(hr.Body); err != nil {
@@ -60,12 +58,15 @@ func lines(h http.Header, name string) []byte {
 
 // peerOf is the other end of the connection, IPv4 in its plain form. The zero address, when there is none, is in no
 // prefix: Access refuses it.
-func peerOf(remote string) netip.AddrPort {
-	addr, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return netip.AddrPort{}
+func peerOf(hr *http.Request) wire.Peer {
+	from := wire.Peer{Protocol: wire.DoH}
+	if hr.ProtoMajor == 3 {
+		from.Protocol = wire.DoH3
 	}
-	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	if addr, err := netip.ParseAddrPort(hr.RemoteAddr); err == nil {
+		from.Addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	return from
 }
 
 // readBody reads the message of a POST (RFC 8484 section 4.1). One that does not fit what is pooled needs a place

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 
-	"dens/internal/wire"
 	"dens/server/stream"
 )
 
@@ -15,7 +14,7 @@ import (
 func (r *Resource) Server() *http.Server {
 	conf := r.in.Conf()
 	return &http.Server{
-		Handler:           r.Handler(wire.DoH),
+		Handler:           r.Handler(),
 		ReadHeaderTimeout: conf.ReadTimeout,
 		ReadTimeout:       2 * conf.ReadTimeout,
 		WriteTimeout:      2*conf.ReadTimeout + conf.QueryTimeout + conf.WriteTimeout,
