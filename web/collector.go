@@ -78,6 +78,9 @@ func newStateCollector(src Sources) *stateCollector {
 		{src.Traffic != nil, "dns_cookies_total", "Requests, by what their DNS cookie was worth.", []string{"state"}},
 		{src.Traffic != nil, "write_errors_total", "Replies that could not be sent.", nil},
 		{src.Traffic != nil, "panics_total", "Panics that were survived.", nil},
+		{src.Traffic != nil, "handshakes_failed_total", "Handshakes of TLS and QUIC that failed: no TLS at all, a wrong ALPN, too slow.", nil},
+		{src.Traffic != nil, "slow_total", "Messages, headers and bodies that did not come whole in time.", nil},
+		{src.Traffic != nil, "abuse_total", "Connections ended since they broke their protocol or flooded with its frames.", nil},
 	} {
 		if d.on {
 			c.descs[d.name] = prometheus.NewDesc("dens_"+d.name, d.help, d.labels, nil)
@@ -243,6 +246,9 @@ func (c *stateCollector) traffic(ch chan<- prometheus.Metric) {
 	}
 	c.count(ch, "write_errors_total", t.WriteErrors)
 	c.count(ch, "panics_total", t.Panics)
+	c.count(ch, "handshakes_failed_total", t.Handshakes)
+	c.count(ch, "slow_total", t.Slow)
+	c.count(ch, "abuse_total", t.Abuse)
 }
 
 func (c *stateCollector) gauge(ch chan<- prometheus.Metric, name string, v float64, labels ...string) {

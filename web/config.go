@@ -188,6 +188,9 @@ type Traffic struct {
 	Cookies     map[string]uint64 // requests by what their DNS cookie was worth
 	WriteErrors uint64
 	Panics      uint64
+	Handshakes  uint64 // of TLS and QUIC that failed
+	Slow        uint64 // messages, headers and bodies that did not come whole in time
+	Abuse       uint64 // connections ended since they broke or abused their protocol
 }
 
 // Conns counts the connections of one protocol.

@@ -202,7 +202,7 @@ func TestStateMetrics(t *testing.T) {
 		Cache: func() Cache { return Cache{Entries: 4, Bytes: 500, Evictions: 6, Flights: 2} },
 		Traffic: func() Traffic {
 			return Traffic{Conns: []Conns{{Protocol: "tcp", Opened: 9, Refused: 8, Evicted: 7, Open: 6}}, Malformed: 1, Silent: 2, Shed: 3,
-				Refused: 4, RateDropped: 5, RateSlipped: 6, RateCookies: 9, Cookies: map[string]uint64{"none": 10, "valid": 11}, WriteErrors: 7, Panics: 8}
+				Refused: 4, RateDropped: 5, RateSlipped: 6, RateCookies: 9, Cookies: map[string]uint64{"none": 10, "valid": 11}, WriteErrors: 7, Panics: 8, Handshakes: 12, Slow: 13, Abuse: 14}
 		},
 	})
 	if err != nil {
@@ -236,6 +236,7 @@ func TestStateMetrics(t *testing.T) {
 		{1, "dens_malformed_total", nil}, {2, "dens_silent_total", nil}, {3, "dens_shed_total", nil}, {4, "dens_refused_total", nil},
 		{5, "dens_rate_dropped_total", nil}, {6, "dens_rate_slipped_total", nil}, {9, "dens_rate_badcookie_total", nil},
 		{10, "dens_dns_cookies_total", []string{"state", "none"}}, {11, "dens_dns_cookies_total", []string{"state", "valid"}}, {7, "dens_write_errors_total", nil}, {8, "dens_panics_total", nil},
+		{12, "dens_handshakes_failed_total", nil}, {13, "dens_slow_total", nil}, {14, "dens_abuse_total", nil},
 	} {
 		if got := value(t, fam, tt.name, tt.labels...); got != tt.want {
 			t.Errorf("%s%v is %v, want %v", tt.name, tt.labels, got, tt.want)

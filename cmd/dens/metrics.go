@@ -92,6 +92,9 @@ func (d *daemonState) traffic() web.Traffic {
 		Cookies:     make(map[string]uint64, len(s.Cookies)),
 		WriteErrors: s.WriteErrors.Load(),
 		Panics:      s.Panics.Load(),
+		Handshakes:  s.Handshakes.Load(),
+		Slow:        s.Slow.Load(),
+		Abuse:       s.Abuse.Load(),
 	}
 	for state := range s.Cookies {
 		t.Cookies[wire.CookieState(state).String()] = s.Cookies[state].Load()
