@@ -1,0 +1,125 @@
+package soak
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Level is what a server uses at one time.
+type Level struct {
+	Goroutines  int
+	Descriptors int
+	Connections int   // as the server counts them
+	Resident    int64 // octets
+	Heap        int64 // octets in use
+}
+
+func (l Level) String() string {
+	return fmt.Sprintf("%d goroutines, %d descriptors, %d connections, %.1f MiB resident, %.1f MiB of heap",
+		l.Goroutines, l.Descriptors, l.Connections, float64(l.Resident)/(1<<20), float64(l.Heap)/(1<<20))
+}
+
+// Metrics are the series of /metrics, by name and labels as they stand there.
+type Metrics map[string]float64
+
+// scraper keeps no connection: the server is not to be changed by being looked at.
+var scraper = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+
+// Scrape reads the metrics of the server at an address.
+func Scrape(addr string) (Metrics, error) {
+	resp, err := scraper.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("/metrics: %s: %w", resp.Status, err)
+	}
+	m := Metrics{}
+	for line := range strings.Lines(string(body)) {
+		name, value, found := cutLast(strings.TrimSpace(line))
+		if !found || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if m[name], err = strconv.ParseFloat(value, 64); err != nil {
+			return nil, fmt.Errorf("/metrics: %q: %w", line, err)
+		}
+	}
+	return m, nil
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	at := strings.LastIndexByte(s, ' ')
+	if at < 0 {
+		return s, "", false
+	}
+	return s[:at], s[at+1:], true
+}
+
+// Sum is the sum of all series of a name whose labels contain each of the given ones (`protocol="tcp"`).
+func (m Metrics) Sum(name string, labels ...string) float64 {
+	sum := 0.0
+	for series, v := range m {
+		rest, ok := strings.CutPrefix(series, name)
+		if !ok || rest != "" && rest[0] != '{' {
+			continue
+		}
+		for _, l := range labels {
+			ok = ok && strings.Contains(rest, l)
+		}
+		if ok {
+			sum += v
+		}
+	}
+	return sum
+}
+
+// Has tells whether there is a series of that name.
+func (m Metrics) Has(name string) bool {
+	for series := range m {
+		if rest, ok := strings.CutPrefix(series, name); ok && (rest == "" || rest[0] == '{') {
+			return true
+		}
+	}
+	return false
+}
+
+var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
+
+// Measure reads the level of a process whose metrics are at an address.
+func Measure(pid int, addr string) (Level, error) {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return Level{}, err
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return Level{}, err
+	}
+	match := resident.FindSubmatch(status)
+	if match == nil {
+		return Level{}, fmt.Errorf("no VmRSS in %q", status)
+	}
+	kib, err := strconv.ParseInt(string(match[1]), 10, 64)
+	if err != nil {
+		return Level{}, err
+	}
+	m, err := Scrape(addr)
+	if err != nil {
+		return Level{}, err
+	}
+	return Level{
+		Goroutines:  int(m.Sum("go_goroutines")),
+		Descriptors: len(files),
+		Connections: int(m.Sum("dens_connections_open")),
+		Resident:    kib << 10,
+		Heap:        int64(m.Sum("go_memstats_heap_inuse_bytes")),
+	}, nil
+}
