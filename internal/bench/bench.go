@@ -165,7 +165,7 @@ func (b *bench) questions(name string, n int, question func(i int) string) (stri
 func (b *bench) urls(server netip.Addr, order []int) (string, error) {
 	data := make([]byte, 0, 100*len(order))
 	for _, i := range order {
-		url, err := load.URL(server, zone.Name(i))
+		url, err := load.URL(load.DoH.At(server), zone.Name(i))
 		if err != nil {
 			return "", err
 		}

@@ -86,18 +86,18 @@ type field struct {
 	*bench
 	servers []*peers.Running
 	warm    time.Time // when warming began
-	names   string    // file for dnsperf
+	file    string    // of all names, for dnsperf
 	order   []int
 }
 
 // newField starts all servers and makes them warm over the given transports.
 func (b *bench) newField(ctx context.Context, transports []load.Transport) (*field, error) {
-	f := &field{bench: b, warm: time.Now(), order: rand.New(rand.NewPCG(1, 2)).Perm(b.options.names)}
+	f := &field{bench: b, warm: time.Now(), order: rand.New(rand.NewPCG(1, 2)).Perm(b.names)}
 	var err error
-	if f.names, err = b.questions("names", len(f.order), func(i int) string { return zone.Name(f.order[i]) }); err != nil {
+	if f.file, err = b.questions("names", len(f.order), func(i int) string { return zone.Name(f.order[i]) }); err != nil {
 		return nil, err
 	}
-	if f.servers, err = b.startAll(ctx, b.options.names); err != nil {
+	if f.servers, err = b.startAll(ctx, b.names); err != nil {
 		return nil, err
 	}
 	for _, s := range f.servers {
@@ -138,7 +138,7 @@ func (f *field) pass(ctx context.Context, s *peers.Running, t load.Transport) (l
 	if t == load.DoH {
 		return load.H2load{File: f.urlFile(s), Streams: warmOutstanding, Requests: len(f.order)}.Run(ctx)
 	}
-	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.names, Outstanding: warmOutstanding}.Run(ctx)
+	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.file, Outstanding: warmOutstanding}.Run(ctx)
 }
 
 func (f *field) urlFile(s *peers.Running) string {
@@ -150,7 +150,7 @@ func (f *field) run(ctx context.Context, s *peers.Running, t load.Transport) (lo
 	if t == load.DoH {
 		return load.H2load{File: f.urlFile(s), Duration: f.length}.Run(ctx)
 	}
-	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.names, Duration: f.length}.Run(ctx)
+	return load.Dnsperf{Server: s.Addr, Transport: t, File: f.file, Duration: f.length}.Run(ctx)
 }
 
 // round measures one server once. What is wrong with its answers is in the Round; an error is one of the
@@ -220,10 +220,10 @@ func (f *field) timed(ctx context.Context, s *peers.Running, t load.Transport, c
 
 // sample looks at some answers from all over the warm names.
 func (f *field) sample(ctx context.Context, s *peers.Running, t load.Transport) error {
-	asker := load.NewAsker(s.Addr, t, askTimeout, f.identity.trust)
+	asker := load.NewAsker(t.At(s.Addr), t, askTimeout, f.identity.trust)
 	defer asker.Close()
 	for n := range samples {
-		i := n * f.options.names / samples
+		i := n * f.names / samples
 		reply, err := asker.Ask(ctx, zone.Name(i))
 		if err != nil {
 			return fmt.Errorf("%s: %w", zone.Name(i), err)

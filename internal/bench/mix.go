@@ -77,14 +77,14 @@ func (f *field) mixRound(ctx context.Context, s *peers.Running, file string) (re
 // probeWhile times answers for warm names while a function runs.
 func (f *field) probeWhile(ctx context.Context, s *peers.Running, during func()) report.Latency {
 	ctx, cancel := context.WithCancel(ctx)
-	asker := load.NewAsker(s.Addr, load.UDP, time.Second, f.identity.trust)
+	asker := load.NewAsker(load.UDP.At(s.Addr), load.UDP, time.Second, f.identity.trust)
 	defer asker.Close()
 	random := rand.New(rand.NewPCG(3, 4))
 	var last int
 	probe := load.Probe{
 		Asker: asker,
 		Name: func() string {
-			last = random.IntN(f.options.names)
+			last = random.IntN(f.names)
 			return zone.Name(last)
 		},
 		Check: func(_ string, m *dns.Msg) bool { return zone.Check(m, last, f.age()) == nil },

@@ -17,7 +17,7 @@ const answerLimit = 1 << 16
 
 // Asker asks one question at a time, and hands out the whole answer. Its methods are not for concurrent use.
 type Asker struct {
-	server    netip.Addr
+	server    netip.AddrPort
 	transport Transport
 	timeout   time.Duration
 	tls       *tls.Config
@@ -27,7 +27,7 @@ type Asker struct {
 
 // NewAsker asks a server over a transport; each question waits for its answer at most for timeout. The
 // certificate must be valid by trust.
-func NewAsker(server netip.Addr, t Transport, timeout time.Duration, trust *tls.Config) *Asker {
+func NewAsker(server netip.AddrPort, t Transport, timeout time.Duration, trust *tls.Config) *Asker {
 	a := &Asker{server: server, transport: t, timeout: timeout, tls: trust}
 	if t == DoH {
 		a.http = &http.Client{Timeout: timeout, Transport: &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}}
@@ -62,7 +62,7 @@ func (a *Asker) exchange(ctx context.Context, name string) (*dns.Msg, error) {
 	network := map[Transport]string{UDP: "udp", UDPBurst: "udp", TCP: "tcp", DoT: "tcp-tls"}[a.transport]
 	client := &dns.Client{Net: network, Timeout: a.timeout, TLSConfig: a.tls}
 	if a.conn == nil {
-		conn, err := client.DialContext(ctx, netip.AddrPortFrom(a.server, a.transport.Port()).String())
+		conn, err := client.DialContext(ctx, a.server.String())
 		if err != nil {
 			return nil, err
 		}

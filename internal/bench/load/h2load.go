@@ -32,7 +32,7 @@ func (h H2load) withDefaults() H2load {
 }
 
 // URL asks a server for the A record of a name.
-func URL(server netip.Addr, name string) (string, error) {
+func URL(server netip.AddrPort, name string) (string, error) {
 	request := new(dns.Msg)
 	request.SetQuestion(name, dns.TypeA)
 	request.Id = 0 // RFC 8484, section 4.1: for caches of HTTP
@@ -40,7 +40,11 @@ func URL(server netip.Addr, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("question for %q: %w", name, err)
 	}
-	return "https://" + server.String() + "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(data), nil
+	host := server.String()
+	if server.Port() == DoH.Port() {
+		host = server.Addr().String() // as clients write it
+	}
+	return "https://" + host + "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(data), nil
 }
 
 func (h H2load) arguments() []string {

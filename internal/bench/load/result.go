@@ -4,6 +4,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ func (t Transport) Port() uint16 {
 		return 53
 	}
 }
+
+// At is where a server with this address listens for it.
+func (t Transport) At(server netip.Addr) netip.AddrPort { return netip.AddrPortFrom(server, t.Port()) }
 
 // Result is what a client counted in one run.
 type Result struct {

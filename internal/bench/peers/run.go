@@ -110,7 +110,7 @@ func (r *Running) WaitReady(ctx context.Context) (time.Time, error) {
 		if err := r.Ended(); err != nil {
 			return time.Time{}, err
 		}
-		asker := load.NewAsker(r.Addr, load.UDP, askTimeout, nil)
+		asker := load.NewAsker(load.UDP.At(r.Addr), load.UDP, askTimeout, nil)
 		reply, err := asker.Ask(ctx, zone.Name(0))
 		at := time.Now()
 		asker.Close()
