@@ -1,0 +1,124 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"dens/internal/wire"
+	"dens/server/intake"
+)
+
+// sniffer hands over what looks like HTTP/1.1, and echoes the rest.
+type sniffer struct{ counter }
+
+func (s *sniffer) Receive(in, out []byte) (int, []byte, error) {
+	if bytes.HasPrefix(in, []byte("GET ")) {
+		return 0, out, ErrHandOver
+	}
+	return s.counter.Receive(in, out)
+}
+
+// Connections go to net/http, at once or when the session has looked at what comes, with and without TLS.
+func TestHandOver(t *testing.T) {
+	server, client := newTLS(t, "http/1.1")
+	whole := func(*Conn, string) Session { return nil }
+	sniff := func(*Conn, string) Session { return new(sniffer) }
+	for _, tt := range []struct {
+		name    string
+		way     way
+		session func(*Conn, string) Session
+		tls     bool
+	}{
+		{"TCP", polled, whole, false}, {"TLS", polled, whole, true}, {"TCP, sniffed", polled, sniff, false}, {"TLS, sniffed", polled, sniff, true},
+		{"plain TLS", plain, whole, true}, {"plain TLS, sniffed", plain, sniff, true}, {"plain TCP, sniffed", plain, sniff, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conf := Config{NewSession: tt.session, Protocol: wire.DoH}
+			scheme, transport := "http://", &http.Transport{}
+			if tt.tls {
+				conf.TLS = server
+				scheme, transport.TLSClientConfig = "https://", client.Clone()
+			}
+			s := start(t, tt.way, conf, intake.Limits{ReadTimeout: time.Second}, echo{})
+			hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(w, io.MultiReader(strings.NewReader(r.URL.Path), r.Body))
+			}), ConnState: func(conn net.Conn, _ http.ConnState) {
+				if Place(conn) == nil {
+					t.Error("a connection has no place")
+				}
+			}}
+			served := make(chan error, 1)
+			go func() { served <- hs.Serve(s.Handed()) }()
+			c := &http.Client{Transport: transport, Timeout: 4 * time.Second}
+			for range 3 {
+				resp, err := c.Get(scheme + s.Addr().String() + "/path")
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if string(body) != "/path" {
+					t.Errorf("got %q", body)
+				}
+			}
+			if open := s.stats.Conns()[2].Open; open != 1 {
+				t.Errorf("%d connections are open, want 1", open)
+			}
+			transport.CloseIdleConnections()
+			wait(t, "the place to be given back", func() bool { return s.stats.Conns()[2].Open == 0 })
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			if err := hs.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A connection that nobody takes is closed, and one that was handed over makes room for others.
+func TestHandedConnectionsEnd(t *testing.T) {
+	s := start(t, polled, Config{NewSession: func(*Conn, string) Session { return nil }},
+		intake.Limits{ReadTimeout: 50 * time.Millisecond, MaxConns: 1}, echo{})
+	ended(t, s.dial(t, nil))
+	wait(t, "the place to be given back", func() bool { return s.stats.Conns()[0].Open == 0 })
+
+	first := s.dial(t, nil)
+	conn, err := s.Handed().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	time.Sleep(100 * time.Millisecond) // ReadTimeout is over: the deadlines are the new owner's
+	write(t, first, []byte("x"))
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	second := s.dial(t, nil)
+	other, err := s.Handed().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	ended(t, first)
+	write(t, other, []byte("y"))
+	if _, err := io.ReadFull(second, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.Handed().Close()
+	if _, err := s.Handed().Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("accepted with %v", err)
+	}
+}
+
+var _ interface{ ConnectionState() tls.ConnectionState } = (*rested)(nil)
