@@ -96,7 +96,7 @@ func (s *Server) listen(b binding, conf *Config, added map[binding][]listener) (
 		return nil, listenError("tcp", b.address, err)
 	}
 	if b.proto == wire.DoH {
-		return []listener{newDoHListener(s, l, &conf.Config)}, nil
+		return []listener{s.newDoHListener(l)}, nil
 	}
 	return []listener{s.newStreamListener(l, b.proto)}, nil
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"net/netip"
+
 	"dens/server/certs"
+	"dens/server/doh"
 	"dens/server/intake"
 )
 
@@ -16,14 +19,19 @@ type Config struct {
 	DoQ []string // DNS over QUIC (RFC 9250)
 
 	Certificate certs.Source // needed by DoT, DoH and DoQ
-	Path        string       // of the DoH resource; "/dns-query"
+	Path        string       // of the DoH resource; "/dns-query". A URI template's "{?dns}" may follow
 	JSON        JSONCodec    // nil: no application/dns-json
+	// TrustedProxies are peers whose X-Forwarded-For and Forwarded fields say who the client of a DoH request is
+	// (RFC 7239). None are trusted unless they are named here.
+	TrustedProxies []netip.Prefix
 }
 
 func (c Config) withDefaults() Config {
 	c.Config = c.Config.WithDefaults()
-	if c.Path == "" {
-		c.Path = "/dns-query"
-	}
 	return c
+}
+
+// resource is what server/doh has to know.
+func (c *Config) resource() doh.Config {
+	return doh.Config{Path: c.Path, JSON: c.JSON, TrustedProxies: c.TrustedProxies}
 }

@@ -4,16 +4,11 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"dens/server/intake"
 )
 
-const (
-	maxSmall = intake.MaxSmall
-	// drainGrace is how long a listener that is being drained still reads: what the kernel has taken
-	// from clients already is answered.
-	drainGrace = 30 * time.Millisecond
-)
+// drainGrace is how long a listener that is being drained still reads: what the kernel has taken
+// from clients already is answered.
+const drainGrace = 30 * time.Millisecond
 
 // waitOr waits for the group, or for ctx to end.
 func waitOr(ctx context.Context, group *sync.WaitGroup) {

@@ -14,6 +14,7 @@ import (
 
 	"dens/internal/wire"
 	"dens/server/certs"
+	"dens/server/doh"
 	"dens/server/intake"
 	"dens/server/stream"
 )
@@ -24,9 +25,9 @@ import (
 //
 // Its methods may be called concurrently.
 type Server struct {
-	in       *intake.Intake
-	conf     atomic.Pointer[Config]
-	messages sync.Pool // *message
+	in   *intake.Intake
+	doh  *doh.Resource
+	conf atomic.Pointer[Config]
 
 	handshakes *stream.Handshakes // of all listeners
 	tickets    *certs.Tickets
@@ -57,7 +58,7 @@ type listener interface {
 func New(conf Config, h intake.Handler, guards ...intake.Guard) *Server {
 	conf = conf.withDefaults()
 	s := &Server{in: intake.New(conf.Config, h, guards...), open: make(map[binding][]listener), tickets: new(certs.Tickets)}
-	s.messages.New = func() any { return new(message) }
+	s.doh = doh.New(s.in, conf.resource())
 	s.conf.Store(&conf)
 	return s
 }
@@ -120,6 +121,7 @@ func (s *Server) apply(conf Config) error {
 		added[b] = ls
 	}
 	s.in.Configure(conf.Config)
+	s.doh.Configure(conf.resource())
 	s.conf.Store(&conf)
 	for b, ls := range s.open {
 		if !slices.Contains(want, b) {
