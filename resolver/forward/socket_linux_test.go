@@ -58,7 +58,7 @@ func TestRecycledSocketsDrawPorts(t *testing.T) {
 		t.Errorf("%d ports in %d exchanges, %d near to the one before", len(seen), n, near)
 	}
 	for i, got := range per {
-		if got < n/slices*7/10 || got > n/slices*13/10 {
+		if got < n/slices*6/10 || got > n/slices*14/10 {
 			t.Errorf("%d of %d ports in part %d of %d of the range", got, n, i+1, slices)
 		}
 	}
