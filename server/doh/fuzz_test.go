@@ -3,6 +3,7 @@ package doh
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -59,7 +60,7 @@ func fuzzHPACK(t *testing.T, data []byte) {
 			oerr = other.Close()
 		}
 		if err != nil {
-			if oerr == nil && !longInteger(block) {
+			if oerr == nil && !errors.Is(err, errInteger) && !errors.Is(err, errUpdate) {
 				t.Fatalf("%x: %v, which others decode", block, err)
 			}
 			return
@@ -80,20 +81,6 @@ func fuzzHPACK(t *testing.T, data []byte) {
 			t.Fatalf("the table has %d octets, %d of values", d.size, len(d.values))
 		}
 	}
-}
-
-// longInteger reports whether a block may have a number with more octets than are taken here.
-func longInteger(block []byte) bool {
-	run := 0
-	for _, b := range block {
-		if run++; b < 0x80 {
-			run = 0
-		}
-		if run >= 3 {
-			return true
-		}
-	}
-	return false
 }
 
 // fuzzGet: what is taken is what one gets by the letter of RFC 8484, and what is made by its letter is taken.
@@ -160,7 +147,9 @@ func FuzzSession(f *testing.F) {
 		p.headers(3, true, "a", "b")
 	})
 	f.Fuzz(func(t *testing.T, data []byte, piece uint16) {
-		p := newPeer(t, intake.Config{Limits: intake.Limits{MaxPipeline: 4}}, newActor())
+		a := newActor()
+		close(a.release)
+		p := newPeer(t, intake.Config{Limits: intake.Limits{MaxPipeline: 4}}, a)
 		p.dec.SetAllowedMaxDynamicTableSize(0)
 		p.in.WriteString(preface)
 		for data = data[:min(len(data), 1<<16)]; len(data) > 0 && p.err == nil && p.in.Len() < 18<<10; {

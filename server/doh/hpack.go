@@ -2,8 +2,12 @@ package doh
 
 import "errors"
 
-// errHPACK is a header block that does not decode (RFC 7541). The connection ends with COMPRESSION_ERROR.
-var errHPACK = errors.New("bad header block")
+// Why a header block does not decode (RFC 7541). The connection ends with COMPRESSION_ERROR.
+var (
+	errHPACK   = errors.New("bad header block")
+	errInteger = errors.New("a number in a header block is too large")
+	errUpdate  = errors.New("the table's size changes within a header block, or beyond the limit")
+)
 
 const (
 	tableSize    = 4096 // octets of the dynamic table, as without any SETTINGS (RFC 9113 section 6.5.2)
@@ -52,7 +56,7 @@ func (d *decoder) decode(block []byte, h *head) error {
 		case b >= 0x20: // the size of the table (section 6.3)
 			var n int
 			if n, block, err = integer(block, 5); err == nil && (fields || n > tableSize) {
-				err = errHPACK
+				err = errUpdate
 			}
 			if err == nil {
 				d.limit, d.limited = n, true
@@ -87,7 +91,7 @@ func integer(in []byte, bits uint) (n int, rest []byte, err error) {
 			return n, in[i+1:], nil
 		}
 	}
-	return 0, nil, errHPACK
+	return 0, nil, errInteger
 }
 
 // text reads a string (RFC 7541 section 5.2). It stays valid as long as in and h.
@@ -97,7 +101,10 @@ func text(in []byte, h *head) (s, rest []byte, err error) {
 	}
 	coded := in[0] >= 0x80
 	n, in, err := integer(in, 7)
-	if err != nil || n > len(in) {
+	if err != nil {
+		return nil, nil, err
+	}
+	if n > len(in) {
 		return nil, nil, errHPACK
 	}
 	s, in = in[:n], in[n:]
