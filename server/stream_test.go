@@ -419,6 +419,7 @@ func TestConnsInAll(t *testing.T) {
 	for _, c := range []net.Conn{oldest, newer} {
 		write(t, c, framed(t, "a"))
 		readReplies(t, c, 1)
+		wait(t, "the connection to be idle", func() bool { return s.in.Load().Stream == 1 })
 	}
 	fourth := dialTCP(t, addr)
 	write(t, fourth, framed(t, "a"))

@@ -32,13 +32,12 @@ type Conn struct {
 	peer    netip.AddrPort
 
 	// Of the goroutine that reads alone.
-	rest   []byte    // what the session has not consumed
-	since  time.Time // since when more octets are awaited for what has begun; zero: nothing has
-	armed  time.Time // the read deadline
-	await  bool      // the session awaits more, though it has consumed all
-	pause  int32     // above 0: read on when fewer requests than this are under way
-	cause  error     // why the reading ended
-	unread bool      // the client may have sent what is not going to be read
+	rest  []byte    // what the session has not consumed
+	since time.Time // since when more octets are awaited for what has begun; zero: nothing has
+	armed time.Time // the read deadline
+	await bool      // the session awaits more, though it has consumed all
+	pause int32     // above 0: read on when fewer requests than this are under way
+	cause error     // why the reading ended
 
 	under   atomic.Int32 // requests under way
 	waiting atomic.Bool  // somebody waits for room

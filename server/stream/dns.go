@@ -232,6 +232,6 @@ func (m *miss) answer() {
 	}
 	m.c, m.q = nil, wire.Query{}
 	c.l.misses.Put(m)
-	in.LeaveStream()
 	c.End(1)
+	in.LeaveStream()
 }

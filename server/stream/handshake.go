@@ -70,6 +70,7 @@ func (h *Handshakes) enter(c *Conn, done <-chan struct{}) (*shake, bool) {
 	s.place = h.order.PushBack(s)
 	h.mu.Unlock()
 	if victim != nil {
+		victim.c.l.conf.Intake.Conf().Stats.Handshakes.Add(1)
 		victim.c.Close()
 	}
 	return s, true

@@ -148,6 +148,9 @@ func TestStalledHandshakes(t *testing.T) {
 	write(t, good, burst(1))
 	readFrames(t, good, 1)
 	ended(t, first) // the oldest has made room
+	if got := s.stats.Handshakes.Load(); got != 2 {
+		t.Errorf("%d handshakes failed, want that of the third and the first", got)
+	}
 	underWay(2)
 	for _, conn := range []net.Conn{second, other} {
 		conn.Close()

@@ -30,6 +30,10 @@ func (c *Conn) raw() syscall.RawConn {
 }
 
 // ready takes in all that has arrived. It reports false to wait for more: RawConn.Read calls it again then.
+//
+// It reads until nothing is there. To stop where a read brings less than there is room for would save a call, but
+// an end of the stream that came together with the data would then wake nobody: the poller tells of changes, and
+// does not say which.
 func (c *Conn) ready(fd uintptr) (done bool) {
 	c.link.reading = int(fd)
 	defer func() { c.link.reading = noFD }()
