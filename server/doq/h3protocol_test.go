@@ -47,7 +47,7 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 // TestRequestStreams has the errors of RFC 9114 sections 4.1.2, 4.3 and 7, and requests that are right.
 func TestRequestStreams(t *testing.T) {
-	const status = 0 // the code stands for an HTTP status
+	f := begin(t, intake.Limits{})
 	for _, tt := range []struct {
 		name  string
 		send  []byte
@@ -87,7 +87,6 @@ func TestRequestStreams(t *testing.T) {
 		{name: "a relative path", send: aHeader(get[0], get[1], get[2], ":path dns-query"), str: h3MessageError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := begin(t, intake.Limits{})
 			q := f.dial(t, ProtoHTTP3)
 			str, err := q.OpenStream()
 			if err != nil {
@@ -109,7 +108,7 @@ func TestRequestStreams(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || tt.str != status {
+			if err != nil || tt.str != 0 {
 				t.Fatalf("%x, %v", b, err)
 			}
 			if got := statusOf(t, b); got != tt.reply {
@@ -183,6 +182,7 @@ func sameError(a, b error) bool {
 
 // TestUnidirectionalStreams has the errors of RFC 9114 sections 6.2 and 7.2, and RFC 9204 section 4.2.
 func TestUnidirectionalStreams(t *testing.T) {
+	f := begin(t, intake.Limits{})
 	settings := aFrame(frameSettings, 6, 0x44, 0)
 	for _, tt := range []struct {
 		name string
@@ -205,7 +205,6 @@ func TestUnidirectionalStreams(t *testing.T) {
 		{"a dynamic table", [][]byte{{2, 0x21}}, qpackEncoderStream},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := begin(t, intake.Limits{})
 			q := f.dial(t, ProtoHTTP3)
 			for _, b := range tt.send {
 				str, err := q.OpenUniStream()
@@ -229,7 +228,6 @@ func TestUnidirectionalStreams(t *testing.T) {
 		})
 	}
 	t.Run("control ends", func(t *testing.T) {
-		f := begin(t, intake.Limits{})
 		q := f.dial(t, ProtoHTTP3)
 		str, err := q.OpenUniStream()
 		if err != nil {
