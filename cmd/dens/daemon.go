@@ -165,6 +165,7 @@ func (d *daemonState) serverConfig(gen *generation) server.Config {
 		DNS:    addresses(d.present(cfg.Listen.DNS)),
 		DoT:    addresses(d.present(cfg.Listen.DoT)),
 		DoH:    addresses(d.present(cfg.Listen.DoH)),
+		DoQ:    addresses(d.present(cfg.Listen.DoQ)),
 		JSON:   reply.JSON{},
 		Config: intake.Config{Limits: limits(cfg), Cookies: d.cookies, Log: d.log, Stats: d.stats},
 	}

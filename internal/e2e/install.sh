@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests need into .testbed/ at the project's root, on a Debian machine with
 # Go and root (or sudo): DNS servers and clients, an Ethereum node, the real ENS contracts, Ethereum
-# clients, a Solidity compiler, CoreDNS and kubo. What is there already is not installed again.
+# clients, a Solidity compiler, CoreDNS, kubo and Pebble. What is there already is not installed again.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bed=$(cd "$here/../.." && pwd)/.testbed
@@ -42,9 +42,10 @@ install_npm() {
 }
 
 install_go() {
-	echo "install: CoreDNS, kubo and staticcheck"
+	echo "install: CoreDNS, kubo, Pebble and staticcheck"
 	(cd "$here/peers/coredns" && go build -o "$bed/bin/coredns" .)
 	(cd "$here/peers/kubo" && go build -o "$bed/bin/ipfs" github.com/ipfs/kubo/cmd/ipfs)
+	(cd "$here/peers/pebble" && go build -o "$bed/bin/pebble" github.com/letsencrypt/pebble/v2/cmd/pebble)
 	GOBIN="$bed/bin" go install honnef.co/go/tools/cmd/staticcheck@v0.7.0
 }
 

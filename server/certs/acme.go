@@ -129,13 +129,16 @@ func (a *ACME) newClient() *acme.Client {
 	}
 }
 
-// backoffRequest has a request that the ACME server could not answer at the moment tried twice more. Longer
-// waits are Run's.
-func backoffRequest(n int, _ *http.Request, _ *http.Response) time.Duration {
-	if n > 2 {
-		return 0
+// backoffRequest has a request that the ACME server could not answer at the moment tried twice more, and one whose
+// nonce it did not take (RFC 8555 section 6.5) soon and some times. Longer waits are Run's.
+func backoffRequest(n int, _ *http.Request, resp *http.Response) time.Duration {
+	switch {
+	case resp != nil && resp.StatusCode == http.StatusBadRequest && n <= 8:
+		return 100 * time.Millisecond
+	case n <= 2:
+		return time.Duration(n) * time.Second
 	}
-	return time.Duration(n) * time.Second
+	return 0
 }
 
 // readRoots reads the authorities of a PEM file; "" is nil, the system's.
