@@ -28,6 +28,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Config = c.Config.WithDefaults()
+	c.Proxies = c.TrustedProxies
 	return c
 }
 

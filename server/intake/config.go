@@ -2,6 +2,7 @@ package intake
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -11,6 +12,8 @@ type Config struct {
 	Cookies *Cookies     // nil: the COOKIE option is ignored (RFC 7873)
 	Log     *slog.Logger // slog.DiscardHandler
 	Stats   *Stats       // a new one
+	// Proxies are peers that speak for many clients: MaxConnsPerClient does not hold for them.
+	Proxies []netip.Prefix
 }
 
 // Limits bound what the clients can ask for.

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ func newConnTable() *connTable {
 type Place struct {
 	in       *Intake
 	client   netip.Prefix
+	proxy    bool // MaxConnsPerClient does not hold
 	counters *connStats
 	close    func() // closes the connection, to make room for another
 	under    atomic.Int32
@@ -35,7 +37,7 @@ type Place struct {
 // and has to end the connection; it must not wait.
 func (in *Intake) Admit(client netip.Addr, proto wire.Protocol, close func()) *Place {
 	conf := in.conf.Load()
-	p := &Place{in: in, client: clientOf(client), counters: &conf.Stats.conns[proto], close: close}
+	p := &Place{in: in, client: clientOf(client), proxy: conf.isProxy(client), counters: &conf.Stats.conns[proto], close: close}
 	p.last.Store(time.Now().UnixNano())
 	victim, ok := in.conns.put(p, conf)
 	if victim != nil {
@@ -55,7 +57,7 @@ func (in *Intake) Admit(client netip.Addr, proto wire.Protocol, close func()) *P
 func (t *connTable) put(p *Place, conf *Config) (victim *Place, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.clients[p.client] >= conf.MaxConnsPerClient {
+	if t.clients[p.client] >= conf.MaxConnsPerClient && !p.proxy {
 		return nil, false
 	}
 	if len(t.all) >= conf.MaxConns {
@@ -67,6 +69,12 @@ func (t *connTable) put(p *Place, conf *Config) (victim *Place, ok bool) {
 	t.all[p] = struct{}{}
 	t.clients[p.client]++
 	return victim, true
+}
+
+// isProxy reports whether a peer is within one of the Proxies.
+func (c *Config) isProxy(peer netip.Addr) bool {
+	peer = peer.Unmap().WithZone("")
+	return slices.ContainsFunc(c.Proxies, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 // idleSample is how many connections are looked at for the one that makes room: a flood of new connections
