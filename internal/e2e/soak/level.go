@@ -14,15 +14,16 @@ import (
 // Level is what a server uses at one time.
 type Level struct {
 	Goroutines  int
-	Descriptors int
+	Descriptors int   // without Spare
+	Spare       int   // sockets without a port: kept for questions to upstream servers, or closed by the other end
 	Connections int   // as the server counts them
 	Resident    int64 // octets
 	Heap        int64 // octets in use
 }
 
 func (l Level) String() string {
-	return fmt.Sprintf("%d goroutines, %d descriptors, %d connections, %.1f MiB resident, %.1f MiB of heap",
-		l.Goroutines, l.Descriptors, l.Connections, float64(l.Resident)/(1<<20), float64(l.Heap)/(1<<20))
+	return fmt.Sprintf("%d goroutines, %d descriptors, %d spare sockets, %d connections, %.1f MiB resident, %.1f MiB of heap",
+		l.Goroutines, l.Descriptors, l.Spare, l.Connections, float64(l.Resident)/(1<<20), float64(l.Heap)/(1<<20))
 }
 
 // Metrics are the series of /metrics, by name and labels as they stand there.
@@ -93,11 +94,39 @@ func (m Metrics) Has(name string) bool {
 
 var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
 
+// CPU is the processor time that a process has taken up to now.
+func CPU(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("found %q in stat", rest)
+	}
+	var ticks time.Duration
+	for _, text := range f[11:13] { // utime and stime, proc(5)
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond, nil // USER_HZ is 100 on all that Go runs on
+}
+
 // Measure reads the level of a process whose metrics are at an address.
 func Measure(pid int, addr string) (Level, error) {
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	kinds, err := descriptors(pid)
 	if err != nil {
 		return Level{}, err
+	}
+	spare := kinds[spareSocket]
+	delete(kinds, spareSocket)
+	files := 0
+	for _, n := range kinds {
+		files += n
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -117,7 +146,8 @@ func Measure(pid int, addr string) (Level, error) {
 	}
 	return Level{
 		Goroutines:  int(m.Sum("go_goroutines")),
-		Descriptors: len(files),
+		Descriptors: files,
+		Spare:       spare,
 		Connections: int(m.Sum("dens_connections_open")),
 		Resident:    kib << 10,
 		Heap:        int64(m.Sum("go_memstats_heap_inuse_bytes")),

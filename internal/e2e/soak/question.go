@@ -16,6 +16,7 @@ type Question struct {
 	Name  string // without the final dot
 	Type  uint16
 	Rcode int
+	Auth  bool     // asked of an authoritative server
 	Data  []string // of the records of the answer section in presentation form, in any order
 }
 
@@ -39,7 +40,7 @@ func (q Question) Check(asked, reply *dns.Msg) error {
 		return fmt.Errorf("%w: %s: %s %s:\n%v", ErrWrong, what, q.Name, dns.Type(q.Type), reply)
 	}
 	switch {
-	case !reply.Response || !reply.RecursionAvailable || reply.Opcode != dns.OpcodeQuery:
+	case !reply.Response || reply.RecursionAvailable == q.Auth || reply.Opcode != dns.OpcodeQuery:
 		return wrong("bad header")
 	case reply.Id != asked.Id:
 		return wrong("another ID")

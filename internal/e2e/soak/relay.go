@@ -50,6 +50,15 @@ func (r *Relay) Go() {
 	r.udp, r.tcp = nil, nil
 }
 
+// HangUp closes all connections, and nothing else.
+func (r *Relay) HangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		c.Close()
+	}
+}
+
 // Return opens its port again. That may fail, while the port is in use as that of somebody's question.
 func (r *Relay) Return() error {
 	r.mu.Lock()

@@ -109,6 +109,7 @@ type Load struct {
 	Depth    int           // questions under way at once
 	Patience time.Duration // what no client waits longer than
 	Tally    *Tally
+	Total    *Tally   // of several loads; may be nil
 	Outages  *Outages // nil: nothing is excused
 }
 
@@ -148,7 +149,11 @@ func (l *Load) One() {
 	if err == nil {
 		err = q.Check(asked, reply)
 	}
-	l.Tally.add(end.Sub(start), err, l.Outages.Overlap(start, end))
+	excused := l.Outages.Overlap(start, end)
+	l.Tally.add(end.Sub(start), err, excused)
+	if l.Total != nil {
+		l.Total.add(end.Sub(start), err, excused)
+	}
 }
 
 // Outages are the times at which something behind the server was away.
