@@ -77,6 +77,19 @@ func (s *Server) listenQUIC(address string, added map[binding][]listener) ([]lis
 	return []listener{quicListener{doq.New(s.in, socket, conf), conf}}, nil
 }
 
+// altSvc says where HTTP/3 is, for clients that came by TCP: on the first port of HTTPS, which serves the same as all
+// others (RFC 7838 section 3, RFC 9114 section 3.1.1). added are the listeners that are not open yet.
+func (s *Server) altSvc(conf *Config, added map[binding][]listener) string {
+	if len(conf.DoH) == 0 {
+		return ""
+	}
+	https := binding{wire.DoH, conf.DoH[0]}
+	for _, l := range slices.Concat(s.open[https], added[https]) {
+		return fmt.Sprintf(`%s=":%d"; ma=86400`, doq.ProtoHTTP3, bound(https, l.addr()).Addr.Port())
+	}
+	return ""
+}
+
 func listenUDP(family string, addr netip.AddrPort) (*net.UDPConn, error) {
 	var lc net.ListenConfig
 	pc, err := lc.ListenPacket(context.Background(), "udp"+family, hostPort(addr.Addr(), addr.Port()))

@@ -149,6 +149,46 @@ func TestQUIC(t *testing.T) {
 	askDoQ(t, q, "c.example")
 }
 
+// TestAltSvc has clients that come by TCP told of HTTP/3, and nobody else.
+func TestAltSvc(t *testing.T) {
+	cert, _ := newCertificate(t)
+	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert}, newActor())
+	addr := at(t, s, wire.DoH)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := "https://" + addr + "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(packed(t, question("a.example")))
+	insecure := &tls.Config{InsecureSkipVerify: true}
+	h1, h2 := new(http.Protocols), new(http.Protocols)
+	h1.SetHTTP1(true)
+	h2.SetHTTP2(true)
+	first := &http.Transport{TLSClientConfig: insecure.Clone(), Protocols: h1}
+	second := &http.Transport{TLSClientConfig: insecure.Clone(), Protocols: h2}
+	defer first.CloseIdleConnections()
+	defer second.CloseIdleConnections()
+	want := `h3=":` + port + `"; ma=86400`
+	for _, tt := range []struct {
+		rt   http.RoundTripper
+		want []string // of one response after the other, on one connection
+	}{{first, []string{want, want}}, {second, []string{want, ""}}, {newHTTP3(t), []string{""}}} {
+		c := &http.Client{Transport: tt.rt, Timeout: 5 * time.Second}
+		for n, want := range tt.want {
+			resp, err := c.Get(target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Error(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Alt-Svc"); got != want || resp.StatusCode != http.StatusOK {
+				t.Errorf("%s, response %d: %s, %q", resp.Proto, n, resp.Status, got)
+			}
+		}
+	}
+}
+
 // TestQUICFromTheAddressAsked asks a wildcard listener at an address that is not the one it would choose.
 func TestQUICFromTheAddressAsked(t *testing.T) {
 	cert, _ := newCertificate(t)

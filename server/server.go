@@ -121,7 +121,9 @@ func (s *Server) apply(conf Config) error {
 		added[b] = ls
 	}
 	s.in.Configure(conf.Config)
-	s.doh.Configure(conf.resource())
+	resource := conf.resource()
+	resource.AltSvc = s.altSvc(&conf, added)
+	s.doh.Configure(resource)
 	s.conf.Store(&conf)
 	for b, ls := range s.open {
 		if !slices.Contains(want, b) {

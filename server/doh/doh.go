@@ -18,6 +18,8 @@ type Config struct {
 	JSON JSONCodec // nil: no application/dns-json
 	// TrustedProxies are peers whose X-Forwarded-For and Forwarded fields say who the client is.
 	TrustedProxies []netip.Prefix
+	// AltSvc tells clients of HTTP/1.1 and HTTP/2 with TLS where HTTP/3 is (RFC 7838 section 3). "": nowhere.
+	AltSvc string
 }
 
 func (c Config) withDefaults() Config {

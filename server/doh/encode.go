@@ -43,6 +43,10 @@ func (s *Session) appendHead(out []byte, id uint32, resp *response, last bool) [
 		out = appendIndexedNumber(out, indexCacheControl, "max-age=", resp.maxAge)
 	}
 	out = appendIndexed(out, indexDate, s.r.date(s.now))
+	if alt := s.r.conf.Load().AltSvc; alt != "" && !s.advertised {
+		out = appendFields(out, []pair{{"alt-svc", alt}}) // once is enough: clients keep it
+		s.advertised = true
+	}
 	n := len(out) - from - frameHead
 	out[from+1], out[from+2] = byte(n>>8), byte(n)
 	return out

@@ -48,6 +48,9 @@ func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request) {
 			x.refuse(errBusy)
 		}
 	}
+	if alt := r.conf.Load().AltSvc; alt != "" && hr.TLS != nil && hr.ProtoMajor < 3 {
+		w.Header().Set("Alt-Svc", alt)
+	}
 	x.write(w)
 }
 

@@ -57,6 +57,7 @@ type Session struct {
 	firstWindow int64 // of a new stream, to the client
 	recvWindow  int   // of the connection, from the client
 	smallTable  bool  // the client has a smaller table than the default
+	advertised  bool  // the client knows of HTTP/3
 	credit      int
 	creditSince time.Time
 	timer       *time.Timer // of expire
