@@ -172,7 +172,7 @@ func (d *daemonState) serverConfig(gen *generation) server.Config {
 	if len(cfg.Access.CookieSecrets) > 0 {
 		conf.Cookies = intake.NewCookies(cookieSecrets(cfg)...)
 	}
-	conf.Certificate, conf.Path = gen.identity.source(), cfg.DoH.Path
+	conf.Certificate, conf.Path, conf.TrustedProxies = gen.identity.source(), cfg.DoH.Path, cfg.DoH.TrustedProxies
 	return conf
 }
 
