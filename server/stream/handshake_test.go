@@ -55,6 +55,7 @@ func TestHandshakeFailures(t *testing.T) {
 				conn := s.dial(t, nil)
 				write(t, conn, tt.send)
 				ended(t, conn)
+				conn.Close() // or the server waits for that
 				wait(t, "the place to be given back", func() bool { return s.stats.Conns()[1].Open == 0 })
 				if got := s.stats.Handshakes.Load(); got != tt.want {
 					t.Errorf("%d handshakes failed, want %d", got, tt.want)

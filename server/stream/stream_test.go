@@ -72,7 +72,7 @@ func TestLongBursts(t *testing.T) {
 // although less was read than there was room for.
 func TestEndBehindData(t *testing.T) {
 	each(t, intake.Limits{IdleTimeout: time.Hour}, func(t *testing.T, s *served, client *tls.Config) {
-		for range 30 {
+		for range 10 {
 			conn := s.dial(t, client)
 			write(t, conn, burst(1))
 			readFrames(t, conn, 1) // the connection waits now
@@ -94,7 +94,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 8 {
 			conn := s.dial(t, client)
-			group.Go(func() { pingPong(t, conn, rand.New(rand.NewPCG(uint64(i), 1)), 150) })
+			group.Go(func() { pingPong(t, conn, rand.New(rand.NewPCG(uint64(i), 1)), 60) })
 		}
 		group.Wait()
 	})
