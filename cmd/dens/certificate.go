@@ -214,6 +214,8 @@ func (g *generation) succeed(old *generation, d *daemonState) {
 		old.identity.close()
 		g.identity.announce(g.cfg, d.log)
 		d.rememberKey(g)
+	} else if g.identity != nil && g.identity.acme != nil {
+		g.identity.acme.Retry()
 	}
 	if g.identity != nil {
 		g.identity.hosts.set(g.stack.hosts)

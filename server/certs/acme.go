@@ -78,6 +78,7 @@ type ACME struct {
 	challenges challenges
 	current    atomic.Pointer[tls.Certificate]
 	obtain     func(context.Context, string) (*tls.Certificate, error)
+	retry      chan struct{} // holds one when Run is not to wait any longer
 
 	mu     sync.Mutex // guards what follows
 	failed string     // why the last attempt was none
@@ -85,7 +86,7 @@ type ACME struct {
 
 // NewACME reads the cache. It does not ask the ACME server: that is for Run.
 func NewACME(conf ACMEConfig) (*ACME, error) {
-	a := &ACME{conf: conf.withDefaults()}
+	a := &ACME{conf: conf.withDefaults(), retry: make(chan struct{}, 1)}
 	a.obtain = a.order
 	for _, d := range a.conf.Domains {
 		if addr, err := netip.ParseAddr(d); err == nil {
@@ -265,6 +266,18 @@ func (a *ACME) note(err error) {
 	defer a.mu.Unlock()
 	a.failed = ""
 	if err != nil {
-		a.failed = err.Error()
+		text := err.Error()
+		a.failed = strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
+	}
+}
+
+// maxReason bounds what is kept of an error, parts of which the ACME server has written.
+const maxReason = 1000
+
+// Retry has Run try again at once, if it waits after a failure: whoever calls it may have mended the cause.
+func (a *ACME) Retry() {
+	select {
+	case a.retry <- struct{}{}:
+	default: // it is to do so already
 	}
 }

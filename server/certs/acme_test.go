@@ -103,6 +103,34 @@ func TestACMERun(t *testing.T) {
 	})
 }
 
+// TestACMERetry: a call ends the wait after a failure, and nothing else.
+func TestACMERetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log syncBuffer
+		a := newACME(t, acmeConfig(t, &log))
+		asked := 0
+		a.obtain = func(context.Context, string) (*tls.Certificate, error) {
+			if asked++; asked < 4 {
+				return nil, &acme.Error{StatusCode: 403, Detail: strings.Repeat("\xff", 2*maxReason)}
+			}
+			return testPair(t, "at last", time.Now(), 90*24*time.Hour, "dns.example"), nil
+		}
+		go a.Run(t.Context())
+		time.Sleep(time.Minute) // two attempts, by each challenge one
+		for _, want := range []int{2, 3, 4, 4} {
+			synctest.Wait()
+			if asked != want {
+				t.Errorf("asked %d times, want %d", asked, want)
+			}
+			if s := a.Status(); len(s.Error) > maxReason || (s.Error == "") != (want == 4) {
+				t.Errorf("%d octets of reason after %d attempts", len(s.Error), want)
+			}
+			a.Retry()
+			a.Retry()
+		}
+	})
+}
+
 // TestACMEWrongClock has an authority whose certificates look as if they had ended long ago: they are not asked
 // for over and over.
 func TestACMEWrongClock(t *testing.T) {

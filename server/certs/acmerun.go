@@ -34,14 +34,31 @@ func (a *ACME) Run(ctx context.Context) {
 			a.accept(cert)
 			continue
 		}
+		select {
+		case <-a.retry: // of before the failure
+		default:
+		}
 		wait := tries.failure(err)
 		wait += time.Duration(float64(wait) * a.conf.Chance() / 10)
 		a.note(err)
 		a.conf.Log.Error("no certificate from the ACME server", "error", err, "names", a.conf.Domains, "next attempt in", wait.Round(time.Second))
-		if !sleep(ctx, wait) {
+		if !a.rest(ctx, wait) {
 			return
 		}
 	}
+}
+
+// rest waits after a failure, until Retry at most.
+func (a *ACME) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-a.retry:
+	}
+	return true
 }
 
 // attempt is one try by one challenge.

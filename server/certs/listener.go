@@ -8,12 +8,12 @@ import (
 )
 
 // ChallengeProto is the ALPN protocol by which an ACME server checks who has a name (RFC 8737). A connection
-// that has agreed on it carries no data: it is closed after the handshake.
+// that has agreed on it carries no data: the handshake is all there is to it.
 const ChallengeProto = acme.ALPNProto
 
 // Config returns what a listener needs to do TLS 1.2 and 1.3 with the ALPN protocols, in the order of its
-// liking. source is asked at each handshake and may return nil for none. Connections that have agreed on
-// ChallengeProto are the listener's to close.
+// liking. source is asked at each handshake and may return nil for none. Connections may agree on ChallengeProto,
+// too, while an ACME server asks; they end as all others that stay idle.
 func Config(source func() Source, tickets *Tickets, protocols ...string) *tls.Config {
 	conf := &tls.Config{
 		MinVersion: tls.VersionTLS12,
