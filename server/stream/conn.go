@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dens/internal/wire"
 	"dens/server/intake"
 )
 
@@ -71,21 +70,6 @@ func addrPort(addr net.Addr) netip.AddrPort {
 
 // Peer returns the client's address, IPv4 in its plain form.
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
-
-// Protocol returns that of the Listener.
-func (c *Conn) Protocol() wire.Protocol { return c.l.conf.Protocol }
-
-// Place returns the place among all connections.
-func (c *Conn) Place() *intake.Place { return c.place }
-
-// TLS returns the state of TLS, nil without it.
-func (c *Conn) TLS() *tls.ConnectionState {
-	if c.tls == nil {
-		return nil
-	}
-	st := c.tls.ConnectionState()
-	return &st
-}
 
 // Begin says that n requests are under way: the connection is not idle meanwhile, and does not close by itself
 // before End was called for each.
