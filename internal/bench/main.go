@@ -10,7 +10,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"dens/internal/bench/peers"
 )
 
 func main() {
@@ -62,8 +65,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := write(o, found); err != nil {
 		return err
 	}
-	if n := len(found.Problems()); n > 0 {
-		return fmt.Errorf("%d ratios refused: answers were lost or wrong", n)
+	if list := found.Refused("dens", peers.Reference); len(list) > 0 {
+		return fmt.Errorf("answers were lost or wrong: %s", strings.Join(list, ", "))
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ type Dnsperf struct {
 	Transport   Transport
 	File        string        // questions, one a line
 	Connections int           // 20
-	Outstanding int           // over all connections; 200, and 1,000 for UDPBurst
+	Outstanding int           // over all connections; 100, and 1,000 for UDPBurst
 	Rate        int           // questions a second; 0: as many as it can
 	Duration    time.Duration // 0: the file once
 }
@@ -25,7 +25,7 @@ func (d Dnsperf) withDefaults() Dnsperf {
 		d.Connections = 20
 	}
 	if d.Outstanding == 0 {
-		d.Outstanding = 200
+		d.Outstanding = 100
 		if d.Transport == UDPBurst {
 			d.Outstanding = 1000
 		}

@@ -16,7 +16,7 @@ import (
 type H2load struct {
 	File        string        // URLs, one a line: see URL
 	Connections int           // 20
-	Streams     int           // questions outstanding on each connection; 10
+	Streams     int           // questions outstanding on each connection; 5
 	Duration    time.Duration // 0: Requests, over one connection
 	Requests    int
 }
@@ -26,7 +26,7 @@ func (h H2load) withDefaults() H2load {
 		h.Connections = 20
 	}
 	if h.Streams == 0 {
-		h.Streams = 10
+		h.Streams = 5
 	}
 	return h
 }

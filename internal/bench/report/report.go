@@ -166,3 +166,17 @@ func (r *Report) Problems() []string {
 	}
 	return all
 }
+
+// Refused lists where the given servers have no ratio.
+func (r *Report) Refused(servers ...string) []string {
+	var all []string
+	for what, list := range map[string][]Series{"hits": r.Hits, "mix": r.Mix} {
+		for _, s := range list {
+			if s.Ratio == 0 && slices.Contains(servers, s.Server) {
+				all = append(all, what+" of "+s.Server+" over "+s.Transport)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,11 +1,15 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"slices"
 	"strings"
 )
+
+// ours is the server that the chart is about.
+const ours = "dens"
 
 // Measures of the chart, in its own units.
 const (
@@ -14,8 +18,9 @@ const (
 	panelHead  = 30
 	barHeight  = 16
 	barStep    = 22
-	labelWidth = 150
-	valueWidth = 120
+	labelWidth = 150 // of names, to the left of the bars
+	valueWidth = 110 // of figures, to the right
+	ratioWidth = 48
 	panelGap   = 22
 )
 
@@ -67,49 +72,73 @@ func (r *Report) SVG() []byte {
 	return []byte(out.String())
 }
 
-// drawn returns the series of a transport that have a ratio, the least CPU first.
+// drawn returns the series of a transport: the least CPU first, and those without a ratio last.
 func drawn(hits []Series, transport string) []Series {
 	var list []Series
 	for _, s := range hits {
-		if s.Transport == transport && s.Ratio > 0 {
+		if s.Transport == transport {
 			list = append(list, s)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Series) int {
-		switch {
-		case a.CPU < b.CPU:
-			return -1
-		case a.CPU > b.CPU:
-			return 1
+		if refused := cmp.Compare(bit(a.Ratio == 0), bit(b.Ratio == 0)); refused != 0 {
+			return refused
 		}
-		return 0
+		return cmp.Compare(a.CPU, b.CPU)
 	})
 	return list
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // panel draws the bars of one transport from y on, and returns where it ends.
 func (r *Report) panel(w *strings.Builder, y int, title string, list []Series) int {
 	fmt.Fprintf(w, "  <text class=\"panel\" x=\"16\" y=\"%d\">%s</text>\n", y+18, html.EscapeString(title))
-	top := y + panelHead
-	scale := float64(chartWidth-labelWidth-valueWidth-32) / list[len(list)-1].CPU
-	for i, s := range list {
-		bar, name, line := "bar", "", top+i*barStep
-		if s.Server == "dens" {
-			bar, name = "bar ours", "name-ours"
+	top, longest := y+panelHead, 0.0
+	for _, s := range list {
+		if s.Ratio > 0 {
+			longest = max(longest, s.CPU)
 		}
-		end := labelWidth + s.CPU*scale
-		fmt.Fprintf(w, "  <text class=\"%s\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", name, labelWidth-8, line+13, html.EscapeString(r.title(s.Server)))
-		fmt.Fprintf(w, "  <rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"3\"/>\n", bar, labelWidth, line, end-labelWidth, barHeight)
-		fmt.Fprintf(w, "  <text class=\"value\" x=\"%.1f\" y=\"%d\">%.1f <tspan class=\"quiet\">× %.2f</tspan></text>\n", end+8, line+13, s.CPU, s.Ratio)
+	}
+	const room = chartWidth - labelWidth - valueWidth - 32
+	for i, s := range list {
+		line := top + i*barStep
+		r.label(w, line, s)
+		if s.Ratio > 0 {
+			bar(w, line, s, room*s.CPU/longest)
+		} else {
+			fmt.Fprintf(w, "  <text class=\"quiet\" x=\"%d\" y=\"%d\">not compared: answers were lost or wrong</text>\n", labelWidth, line+13)
+		}
 	}
 	bottom := top + len(list)*barStep
-	for _, s := range list {
-		if s.Server == r.Reference {
-			x := labelWidth + s.CPU*scale
-			fmt.Fprintf(w, "  <line class=\"line\" x1=\"%.1f\" x2=\"%.1[1]f\" y1=\"%d\" y2=\"%d\"/>\n", x, top-6, bottom-2)
-		}
+	if i := slices.IndexFunc(list, func(s Series) bool { return s.Server == r.Reference && s.Ratio > 0 }); i >= 0 {
+		x := labelWidth + room*list[i].CPU/longest
+		fmt.Fprintf(w, "  <line class=\"line\" x1=\"%.1f\" x2=\"%.1[1]f\" y1=\"%d\" y2=\"%d\"/>\n", x, top-6, bottom-2)
 	}
 	return bottom
+}
+
+func (r *Report) label(w *strings.Builder, line int, s Series) {
+	class := "name"
+	if s.Server == ours {
+		class = "name-ours"
+	}
+	fmt.Fprintf(w, "  <text class=\"%s\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", class, labelWidth-8, line+13, html.EscapeString(r.title(s.Server)))
+}
+
+func bar(w *strings.Builder, line int, s Series, length float64) {
+	class := "bar"
+	if s.Server == ours {
+		class = "bar ours"
+	}
+	fmt.Fprintf(w, "  <rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"3\"/>\n", class, labelWidth, line, length, barHeight)
+	fmt.Fprintf(w, "  <text class=\"value\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%.1f</text>\n", chartWidth-16-ratioWidth, line+13, s.CPU)
+	fmt.Fprintf(w, "  <text class=\"value quiet\" x=\"%d\" y=\"%d\" text-anchor=\"end\">× %.2f</text>\n", chartWidth-16, line+13, s.Ratio)
 }
 
 // title is how a server is called for people.
