@@ -25,6 +25,8 @@ func FuzzServe(f *testing.F) {
 	f.Add(request(f, "a.", dns.TypeAXFR, edns(512)), uint8(wire.DoH))
 	f.Add(request(f, "a.", dns.TypeA, edns(1232), func(m *dns.Msg) { m.IsEdns0().SetVersion(1) }), uint8(wire.UDP))
 	f.Add(request(f, "large.eth.", dns.TypeA, withCookie(512)), uint8(wire.UDP))
+	f.Add(request(f, "large.eth.", dns.TypeA, padded, keepalive()), uint8(wire.DoT))
+	f.Add(request(f, "alice.eth.", dns.TypeA, keepalive(1, 2)), uint8(wire.TCP))
 	f.Add([]byte{0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, uint8(wire.UDP))
 	src := &source{answer: func(_ context.Context, req *dns.Msg) (cache.Entry, error) {
 		e := entry(req, time.Hour, dns.RcodeSuccess)
@@ -40,7 +42,7 @@ func FuzzServe(f *testing.F) {
 	c := cache.New(cache.NewMemory(cache.MemoryConfig{Entries: 1000}), src, cache.Config{Log: slog.New(slog.DiscardHandler)})
 	f.Fuzz(func(t *testing.T, req []byte, by uint8) {
 		before := bytes.Clone(req)
-		from := peer(wire.Protocol(by % 4))
+		from := peer(wire.Protocol(int(by) % wire.Protocols))
 		if asked := wire.Peek(req); len(asked.Cookie(req)) > 0 {
 			from = cookied(from.Protocol, wire.CookieClient)
 		}
@@ -69,6 +71,9 @@ func FuzzServe(f *testing.F) {
 		}
 		if from.Protocol == wire.UDP && len(first) > min(r.UDPSize, 1232) {
 			t.Fatalf("%d octets for a client that takes %d", len(first), r.UDPSize)
+		}
+		if pads := r.Padding && from.Protocol.Encrypted(); has(m, dns.EDNS0PADDING) != pads || pads && len(first)%468 != 0 {
+			t.Fatalf("%d octets: %v", len(first), m)
 		}
 		if r.HasQuestion && !bytes.Equal(first[12:r.QuestionEnd], r.Question(req)) {
 			t.Fatalf("question %x, reply %x", r.Question(req), first)

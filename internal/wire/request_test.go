@@ -87,6 +87,9 @@ func TestPeekKind(t *testing.T) {
 		{"two questions and a cookie", withOption(with(plain, 4, plain[12:]...), 10, 8), wire.Broken, wire.RcodeFormatError},
 		{"no question, a cookie and garbage", append(withOption(make([]byte, 12), 10, 8), 0), wire.Broken, wire.RcodeFormatError},
 
+		{"a keepalive without octets", withOption(plain, 11, 0), wire.Plain, 0},
+		{"a keepalive with octets, by a transport that is not known", withOption(plain, 11, 2), wire.Plain, 0},
+
 		{"an additional record that is not there", with(plain, 10), wire.Broken, wire.RcodeFormatError},
 
 		{"NOTIFY", query(t, "a.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), wire.Broken, wire.RcodeNotImplemented},
@@ -251,6 +254,8 @@ func FuzzPeek(f *testing.F) {
 	f.Add(query(f, "a.", dns.TypeA, opt(1)))
 	f.Add(withOption(query(f, "a.", dns.TypeA, nil), 10, 24, 3))
 	f.Add(withOption(make([]byte, 12), 10, 8))
+	f.Add(withOption(query(f, longName, dns.TypeA, nil), 12, 100))
+	f.Add(withOption(query(f, "a.", dns.TypeA, nil), 11, 0, 2))
 	f.Add(with(query(f, "a.", dns.TypeA, nil), 10, rawOPT...))
 	f.Add([]byte{0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1})
 	seed := maphash.MakeSeed()
@@ -270,6 +275,7 @@ func FuzzPeek(f *testing.F) {
 				t.Fatalf("status %x: %v", status, err)
 			}
 		}
+		checkTransport(t, req, &r)
 		if n := len(r.Cookie(req)); n != 0 && n != 8 && (n < 16 || n > 40) || n != 0 && !r.EDNS || n == 0 && r.Kind == wire.Probe {
 			t.Fatalf("a cookie of %d octets", n)
 		}
@@ -287,6 +293,37 @@ func FuzzPeek(f *testing.F) {
 			t.Fatal("hashes differ")
 		}
 	})
+}
+
+// checkTransport reads a request as each transport does, and holds the replies without records to what padding
+// and keepalive are to do to them.
+func checkTransport(t *testing.T, req []byte, r *wire.Request) {
+	t.Helper()
+	for p := range wire.Protocol(wire.Protocols) {
+		q := wire.Query{Msg: req, From: wire.Peer{Protocol: p}, Limit: 1000, Keepalive: 100}
+		q.Peek()
+		connection := p == wire.TCP || p == wire.DoT
+		if broken := r.BadKeepalive && connection && r.Kind != wire.Silent && r.Kind != wire.Broken; broken != (q.Kind != r.Kind) ||
+			broken && q.Rcode != wire.RcodeFormatError {
+			t.Fatalf("%s: kind %d, without the transport %d", p, q.Kind, r.Kind)
+		}
+		status := q.AppendStatus(nil, req, wire.Status{Rcode: q.Rcode})
+		plain := wire.AppendStatus(nil, req, wire.Status{Rcode: q.Rcode})
+		want := len(plain)
+		if r.KeepaliveAsked && want > 0 {
+			want += 6
+		}
+		if r.Padding && p.Encrypted() && want > 0 {
+			want = (want + 4 + 467) / 468 * 468
+		}
+		if len(status) != want {
+			t.Fatalf("%s: %d octets, want %d: %x", p, len(status), want, status)
+		}
+		var m dns.Msg
+		if err := m.Unpack(status); want > 0 && err != nil {
+			t.Fatalf("status %x: %v", status, err)
+		}
+	}
 }
 
 // agree compares a well-formed request with what the DNS library reads. The library also looks into
