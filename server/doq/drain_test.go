@@ -55,6 +55,22 @@ func TestDrainDoesNotWaitForEver(t *testing.T) {
 	wait(t, "the handler to be told", func() bool { return f.actor.gone.Load() == 1 })
 }
 
+// TestRestart has the system fail to read from the socket.
+func TestRestart(t *testing.T) {
+	f := begin(t, intake.Limits{})
+	ask(t, f.dial(t, ProtoDoQ), "hit.example")
+	f.mu.Lock()
+	failed := f.transport
+	f.mu.Unlock()
+	failed.Close()
+	wait(t, "QUIC to begin anew", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.transport != failed
+	})
+	ask(t, f.dial(t, ProtoDoQ), "hit.example")
+}
+
 // TestRefresh turns one of two protocols off, and on again.
 func TestRefresh(t *testing.T) {
 	f := begin(t, intake.Limits{})

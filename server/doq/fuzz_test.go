@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"dens/server/intake"
 )
 
 // FuzzReadMessage reads one stream of DNS over QUIC, whole and octet by octet: both see the same, and a message comes
@@ -19,11 +21,12 @@ func FuzzReadMessage(f *testing.F) {
 	f.Add([]byte{0, 12, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}, false)
 	f.Add([]byte{0, 11, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0}, true)
 	f.Add(append([]byte{0, 80}, make([]byte, 80)...), true)
-	const small = 32 // what a message may have without a place among the large ones
+	f.Add([]byte{0x20, 0, 0, 0}, true)
+	f.Add([]byte{0x20, 0, 0, 0}, false)
 	f.Fuzz(func(t *testing.T, stream []byte, allow bool) {
 		read := func(r io.Reader) (msg []byte, large bool, err error) {
 			asked := 0
-			msg, large, err = readMessage(r, make([]byte, lengthLen+small+1), func() bool { asked++; return allow })
+			msg, large, err = readMessage(r, make([]byte, lengthLen+32+1), func() bool { asked++; return allow })
 			if asked > 1 || large != (asked == 1 && allow) {
 				t.Fatalf("asked %d times for a place, large %v", asked, large)
 			}
@@ -35,13 +38,13 @@ func FuzzReadMessage(f *testing.F) {
 			t.Fatalf("whole %x, %v; octet by octet %x, %v", msg, err, slow, slowErr)
 		}
 		right := len(stream) >= lengthLen+headerLen && int(binary.BigEndian.Uint16(stream)) == len(stream)-lengthLen
-		if right && len(stream)-lengthLen > small && !allow {
+		if right && len(stream)-lengthLen > intake.MaxSmall && !allow {
 			right = false
 		}
 		if right != (err == nil) || err == nil && !bytes.Equal(msg, stream[lengthLen:]) {
 			t.Fatalf("%d octets: %v", len(stream), err)
 		}
-		if err == nil && large != (len(msg) > small) {
+		if err == nil && large != (len(msg) > intake.MaxSmall) {
 			t.Fatalf("%d octets are large: %v", len(msg), large)
 		}
 	})

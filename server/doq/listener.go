@@ -30,6 +30,7 @@ type Listener struct {
 	ended  chan struct{}  // closed when Serve has ended
 	work   sync.WaitGroup // connections
 
+	buffers sync.Pool // *[bufferLen]byte, of queries
 	rooms   sync.Pool // *room
 	readers sync.Pool // *bufio.Reader, of requests
 
@@ -55,6 +56,7 @@ func New(in *intake.Intake, socket *net.UDPConn, conf Config) *Listener {
 		conns:    make(map[*conn]struct{}),
 		draining: make(chan struct{}),
 	}
+	l.buffers.New = func() any { return new([bufferLen]byte) }
 	l.rooms.New = func() any { return new(room) }
 	l.readers.New = func() any { return bufio.NewReaderSize(nil, readerLen) }
 	return l
@@ -66,8 +68,8 @@ func (l *Listener) Addr() netip.AddrPort { return addrPortOf(l.socket.LocalAddr(
 // Close closes a Listener that never served.
 func (l *Listener) Close() { l.socket.Close() }
 
-// restartPause keeps a socket that cannot be read from becoming a busy loop.
-const restartPause = 100 * time.Millisecond
+// restartPause keeps a socket that cannot be read from becoming a busy loop, and from filling the log.
+const restartPause = 500 * time.Millisecond
 
 // Serve takes connections until Drain. When the system fails to read from the socket, it begins anew.
 func (l *Listener) Serve() {
@@ -189,7 +191,7 @@ func (l *Listener) add(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[c] = struct{}{}
-	if l.isDraining() {
+	if l.isDraining() || !l.conf.Serves(c.proto) {
 		c.retire()
 	}
 }

@@ -11,9 +11,9 @@ import (
 const (
 	lengthLen = 2 // octets of the length before a message (RFC 9250 section 4.2)
 	headerLen = 12
-	// bufferLen has room for a query that needs no place among the large ones, and for one octet more, to tell
-	// what follows it.
-	bufferLen = lengthLen + intake.MaxSmall + 1
+	// bufferLen has room for an ordinary query, and for one octet more, to tell what follows it. It is all that a
+	// stream which stalls holds.
+	bufferLen = lengthLen + 512 + 1
 )
 
 var (
@@ -26,8 +26,9 @@ var (
 )
 
 // readMessage reads the one message that a stream may carry, up to the stream's end. It uses buf, of bufferLen
-// octets, or for a message that is too long a slice of its own, if enterLarge allows it; large reports that it
-// did. What went wrong is one of the errors above, or in a chain with errNoFIN or errPartial that of r.
+// octets, or for a message that is too long a slice of its own. One of more than intake.MaxSmall octets needs a place
+// that enterLarge gives; large reports that it did. What went wrong is one of the errors above, or in a chain with
+// errNoFIN or errPartial that of r.
 func readMessage(r io.Reader, buf []byte, enterLarge func() bool) (msg []byte, large bool, err error) {
 	have, end := 0, 0 // octets read, and where the message ends, once known
 	for {
@@ -38,14 +39,13 @@ func readMessage(r io.Reader, buf []byte, enterLarge func() bool) (msg []byte, l
 			if end < lengthLen+headerLen {
 				return nil, large, errTiny
 			}
-			if end >= len(buf) {
-				if !enterLarge() {
+			if end > lengthLen+intake.MaxSmall {
+				if large = enterLarge(); !large {
 					return nil, false, errNoRoom
 				}
-				large = true
-				grown := make([]byte, end+1)
-				copy(grown, buf[:have])
-				buf = grown
+			}
+			if end >= len(buf) {
+				buf = append(make([]byte, 0, end+1), buf[:have]...)[:end+1]
 			}
 		}
 		switch {

@@ -12,10 +12,9 @@ import (
 	"dens/server/intake"
 )
 
-// room is the place for one query and its reply.
+// room is the place for one query that has come and its reply.
 type room struct {
 	query wire.Query
-	in    [bufferLen]byte
 	out   [lengthLen + intake.MaxSmall]byte
 }
 
@@ -45,11 +44,11 @@ func (c *conn) refuseUnidirectional() {
 }
 
 func (c *conn) serveStream(str *quic.Stream) {
-	r := c.l.rooms.Get().(*room)
-	defer c.l.rooms.Put(r)
 	conf := c.l.in.Conf()
 	_ = str.SetReadDeadline(time.Now().Add(conf.ReadTimeout))
-	msg, large, err := readMessage(str, r.in[:], c.l.in.EnterLarge)
+	buf := c.l.buffers.Get().(*[bufferLen]byte)
+	defer c.l.buffers.Put(buf)
+	msg, large, err := readMessage(str, buf[:], c.l.in.EnterLarge)
 	if large {
 		defer c.l.in.LeaveLarge()
 	}
@@ -59,6 +58,8 @@ func (c *conn) serveStream(str *quic.Stream) {
 	}
 	c.begin()
 	defer c.end()
+	r := c.l.rooms.Get().(*room)
+	defer c.l.rooms.Put(r)
 	reply, code := c.answer(str.Context(), r, msg, conf)
 	switch {
 	case code == codeProtocol:
