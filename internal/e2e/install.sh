@@ -42,9 +42,10 @@ install_npm() {
 }
 
 install_go() {
-	echo "install: CoreDNS, kubo, Pebble and staticcheck"
+	echo "install: CoreDNS, kubo, Pebble, h2spec and staticcheck"
 	(cd "$here/peers/coredns" && go build -o "$bed/bin/coredns" .)
 	(cd "$here/peers/kubo" && go build -o "$bed/bin/ipfs" github.com/ipfs/kubo/cmd/ipfs)
+	(cd "$here/peers/h2spec" && go build -o "$bed/bin/h2spec" github.com/summerwind/h2spec/cmd/h2spec)
 	(cd "$here/peers/pebble" && go build -o "$bed/bin/pebble" github.com/letsencrypt/pebble/v2/cmd/pebble)
 	GOBIN="$bed/bin" go install honnef.co/go/tools/cmd/staticcheck@v0.7.0
 }
