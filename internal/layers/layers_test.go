@@ -65,6 +65,7 @@ var libraries = map[string][]string{
 	"github.com/consensys/gnark-crypto":   {"chain/light", "internal/demo/consensus"},
 	"github.com/hashicorp/golang-lru":     {"cache", "ens", "chain", "resolver"},
 	"github.com/adraffy/go-ens-normalize": {"ens"},
+	"github.com/quic-go":                  {"server/doq", "internal/bench", "internal/e2e"},
 }
 
 func TestArrowsPointDown(t *testing.T) {
