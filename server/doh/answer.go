@@ -34,6 +34,9 @@ func (s *Session) abandon(st *h2stream, err *refusal) {
 	s.drop(st)
 	s.fresh().bodyless = st.bodyless
 	s.refuse(st, err)
+	if blocked := s.streams[st.id]; blocked != nil {
+		s.drop(blocked)
+	}
 	s.reset(st.id, codeNone)
 }
 

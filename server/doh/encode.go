@@ -52,6 +52,15 @@ func (s *Session) appendHead(out []byte, id uint32, resp *response, last bool) [
 	return out
 }
 
+// appendContinue appends the HEADERS frame that says to go on (RFC 9110 section 15.2.1).
+func (s *Session) appendContinue(out []byte, id uint32) []byte {
+	block := []byte{0x20, indexStatus, 3, '1', '0', '0'}
+	if !s.smallTable {
+		block = block[1:]
+	}
+	return append(appendFrame(out, len(block), typeHeaders, flagEndHeaders, id), block...)
+}
+
 func appendRareHead(out []byte, resp *response) []byte {
 	out = append(append(out, indexStatus, 3), strconv.Itoa(resp.status)...)
 	if resp.contentType != "" {

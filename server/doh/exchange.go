@@ -129,27 +129,24 @@ func (x *exchange) respond(reply []byte) {
 		x.response.extra = fieldsNamed
 	}
 	if x.json {
-		x.respondJSON(reply)
+		if err := x.toJSON(reply); err != nil {
+			x.refuse(err)
+		}
 	}
 }
 
-func (x *exchange) respondJSON(reply []byte) {
-	defer func() { // panics of the codec; the Intake survives those of the Handler
-		if cause := recover(); cause != nil {
-			x.r.in.LogPanic(cause)
-			x.refuse(errInternal)
-		}
-	}()
+// toJSON makes JSON of the response.
+func (x *exchange) toJSON(reply []byte) (failed *refusal) {
+	defer x.survive(&failed)
 	codec := x.r.conf.Load().JSON
 	if codec == nil {
-		x.refuse(errNoJSON) // it was taken away meanwhile
-		return
+		return errNoJSON // it was taken away meanwhile
 	}
 	body, err := codec.Reply(reply)
 	if err != nil {
 		x.r.in.Conf().Log.Error("a reply has no JSON form", "error", err)
-		x.refuse(errInternal)
-		return
+		return errInternal
 	}
 	x.response.contentType, x.response.body = typeJSON, body
+	return nil
 }

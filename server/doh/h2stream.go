@@ -55,7 +55,7 @@ func (s *Session) open(st *h2stream, next step, failed *refusal, length int64) {
 	st = s.keep(st)
 	st.deadline, st.room = s.now.Add(conf.ReadTimeout), window
 	st.from, st.next, st.refused, st.length = x.q.From, next, failed, length
-	st.bodyless, st.named, st.json = x.bodyless, x.named, x.json
+	st.named, st.json = x.named, x.json
 	if next == stepTake && failed == nil {
 		st.msg = append([]byte(nil), x.q.Msg...)
 	}
@@ -114,6 +114,9 @@ func (s *Session) data(f *frame) *connError {
 	if st == nil || st.stage != stageReceiving {
 		if s.wasCut(f.id) {
 			return s.pay(1)
+		}
+		if st != nil {
+			s.drop(st)
 		}
 		s.reset(f.id, codeStreamClosed)
 		return s.pay(5)

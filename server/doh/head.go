@@ -2,6 +2,7 @@ package doh
 
 import (
 	"bytes"
+	"strings"
 )
 
 // maxHeader bounds the header of a request, in octets as RFC 9113 section 6.5.2 counts them, and by that the length
@@ -22,6 +23,7 @@ const (
 	kindAccept
 	kindContentType
 	kindContentLength
+	kindExpect
 	kindForwardedFor
 	kindForwarded
 )
@@ -51,6 +53,8 @@ func kindOf(name []byte) kind {
 		return kindForwardedFor
 	case "forwarded":
 		return kindForwarded
+	case "expect":
+		return kindExpect
 	case "te":
 		return kindTE
 	case "", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
@@ -84,6 +88,7 @@ type head struct {
 	length       int64  // Content-Length; -1: none
 	forwardedFor []byte // lines are joined
 	forwarded    []byte
+	expects      bool // the client waits for leave to send the body (RFC 9110 section 10.1.1)
 
 	scratch []byte // what was decoded: the fields are parts of it, or of the block
 	size    int
@@ -129,6 +134,8 @@ func (h *head) add(k kind, nameLen int, value []byte, bad bool) {
 		n, ok := decimal(value)
 		h.bad = h.bad || !ok || h.length >= 0 && h.length != n
 		h.length = n
+	case kindExpect:
+		h.expects = strings.EqualFold(string(value), "100-continue")
 	case kindForwardedFor:
 		h.forwardedFor = h.join(h.forwardedFor, value)
 	case kindForwarded:

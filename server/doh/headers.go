@@ -102,7 +102,8 @@ func (s *Session) trailers(st *h2stream, f *frame) *connError {
 func (s *Session) request(st *h2stream, ended bool) {
 	x := s.x
 	h := &x.head
-	x.q.Start, x.bodyless = s.now, h.method == http.MethodHead
+	st.bodyless = h.method == http.MethodHead
+	x.q.Start, x.bodyless = s.now, st.bodyless
 	next, failed := stepDone, errHeader
 	if h.size <= maxHeader {
 		path, query, _ := bytes.Cut(h.target, []byte("?"))
@@ -112,7 +113,12 @@ func (s *Session) request(st *h2stream, ended bool) {
 		})
 	}
 	switch {
+	case !ended && failed != nil && h.expects: // the body does not come before an answer
+		s.abandon(st, failed)
 	case !ended && (failed != nil || next != stepDone):
+		if h.expects {
+			s.out = s.appendContinue(s.out, st.id)
+		}
 		s.open(st, next, failed, h.length)
 	case ended && h.length > 0: // RFC 9113 section 8.1.1
 		s.malformed(st)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,9 @@ type codec struct{}
 
 func (codec) Request(v url.Values) ([]byte, error) {
 	name := v.Get("name")
+	if name == "panic" {
+		panic("the codec cannot do this either")
+	}
 	if _, ok := dns.IsDomainName(name); !ok || name == "" {
 		return nil, errors.New("name is no domain name")
 	}
@@ -165,6 +169,8 @@ func (c *wireConn) End(n int) {
 	defer c.mu.Unlock()
 	c.under -= n
 }
+
+func (c *wireConn) Cause() error { return os.ErrDeadlineExceeded }
 
 func (c *wireConn) Peer() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.77:4711") }
 
@@ -281,6 +287,8 @@ type replies struct {
 	pings   int
 	acks    int
 	windows int
+	// continues is how often a client was told to go on.
+	continues int
 }
 
 func (p *peer) replies() *replies {
@@ -310,6 +318,10 @@ func (p *peer) replies() *replies {
 		switch f := f.(type) {
 		case *http2.MetaHeadersFrame:
 			a = at(f.StreamID)
+			if f.PseudoValue("status") == "100" {
+				out.continues++
+				continue
+			}
 			a.status, a.ended = f.PseudoValue("status"), f.StreamEnded()
 			for _, h := range f.RegularFields() {
 				a.fields[h.Name] = h.Value

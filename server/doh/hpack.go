@@ -128,7 +128,7 @@ func (d *decoder) indexed(i int, h *head) error {
 		return nil
 	}
 	e := &d.entries[len(d.entries)-(i-staticFields)]
-	if !e.name.kept() {
+	if !e.name.kept() || h.size+e.size() > maxHeader { // many octets may be asked for by a single one
 		h.skip(e.name, e.size(), e.bad)
 		return nil
 	}

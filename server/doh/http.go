@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (x *exchange) readBody(body io.Reader) *refusal {
 		return nil
 	}
 	if err != nil {
-		return errBody
+		return cutShort(err)
 	}
 	if !x.r.in.EnterLarge() {
 		return errBusy
@@ -89,13 +90,21 @@ func (x *exchange) readBody(body io.Reader) *refusal {
 	x.large = true
 	rest, err := io.ReadAll(io.LimitReader(body, maxMessage-intake.MaxSmall+1))
 	if err != nil {
-		return errBody
+		return cutShort(err)
 	}
 	if len(rest) > maxMessage-intake.MaxSmall {
 		return errTooLong
 	}
 	x.q.Msg = append(append(make([]byte, 0, n+len(rest)), x.room[:]...), rest...)
 	return nil
+}
+
+// cutShort says why a body did not come whole.
+func cutShort(err error) *refusal {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSlow
+	}
+	return errBody
 }
 
 // write sends the response.

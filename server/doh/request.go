@@ -109,12 +109,27 @@ func (x *exchange) readGet(conf *Config, req *request) *refusal {
 	if failed != nil {
 		return failed
 	}
-	msg, err := conf.JSON.Request(values)
+	x.named, x.json = true, json
+	return x.fromNames(conf.JSON, values)
+}
+
+// fromNames has the codec make the message.
+func (x *exchange) fromNames(codec JSONCodec, values url.Values) (failed *refusal) {
+	defer x.survive(&failed)
+	msg, err := codec.Request(values)
 	if err != nil {
 		return &refusal{http.StatusBadRequest, err.Error()}
 	}
-	x.q.Msg, x.named, x.json = msg, true, json
+	x.q.Msg = msg
 	return nil
+}
+
+// survive is for panics of the codec; the Intake survives those of the Handler.
+func (x *exchange) survive(failed **refusal) {
+	if cause := recover(); cause != nil {
+		x.r.in.LogPanic(cause)
+		*failed = errInternal
+	}
 }
 
 // decode decodes base64url. Padding, which RFC 8484 section 6 forbids, is let through.

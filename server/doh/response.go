@@ -67,7 +67,7 @@ var (
 	errProxies  = &refusal{http.StatusBadRequest, "Forwarded and X-Forwarded-For name different clients"}
 	errNoJSON   = &refusal{http.StatusUnsupportedMediaType, typeJSON + " is not offered here"}
 	errForm     = &refusal{http.StatusUnsupportedMediaType, "ct must be " + typeJSON + " or " + typeMessage}
-	errInternal = &refusal{http.StatusInternalServerError, "the reply has no JSON form"}
+	errInternal = &refusal{http.StatusInternalServerError, "this has no JSON form"}
 )
 
 // response is the refusal as it goes out.

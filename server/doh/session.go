@@ -1,7 +1,9 @@
 package doh
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -18,6 +20,8 @@ type Conn interface {
 	End(n int)
 	// Peer is the client.
 	Peer() netip.AddrPort
+	// Cause is why nothing is received any more, for Session.End.
+	Cause() error
 }
 
 // Session is one HTTP/2 connection (RFC 9113) that has the resource and nothing else. What can be answered at once
@@ -216,8 +220,8 @@ func (s *Session) End() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if s.stage == stageSettings || s.stage == stageOpen {
-		// What the client asks from now on is not seen: it may ask elsewhere.
+	if (s.stage == stageSettings || s.stage == stageOpen) && errors.Is(s.conn.Cause(), os.ErrDeadlineExceeded) {
+		// The client is still there. What it asks from now on is not seen: it may ask elsewhere.
 		s.out = appendGoAway(nil, s.last, codeNone)
 	}
 	s.stage = stageEnded

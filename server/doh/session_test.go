@@ -132,6 +132,7 @@ func TestSessionRefuses(t *testing.T) {
 		{"announced too long", fieldsOf("POST", "/dns-query", "content-type", typeMessage, "content-length", "65536"), make([]byte, 65536), "413"},
 		{"too long", fieldsOf("POST", "/dns-query", "content-type", typeMessage), make([]byte, 65536), "413"},
 		{"long header", fieldsOf("GET", "/dns-query?dns="+b64(q), "cookie", strings.Repeat("x", 9000), "b", strings.Repeat("y", 7300)), nil, "431"},
+		{"JSON that cannot be asked", fieldsOf("GET", "/dns-query?name=panic"), nil, "500"},
 		{"JSON that cannot be", fieldsOf("GET", "/dns-query?name=odd.example"), nil, "500"},
 	}
 	for _, tt := range tests {
@@ -211,6 +212,7 @@ func TestSessionStreamErrors(t *testing.T) {
 		{"trailers that do not end", func(p *peer) { p.post(1); p.headers(1, false, "a", "b") }, http2.ErrCodeProtocol},
 		{"trailers with a path", func(p *peer) { p.post(1); p.headers(1, true, ":path", "/") }, http2.ErrCodeProtocol},
 		{"data after the end", func(p *peer) { p.get(1, "www.example"); p.must(p.framer.WriteData(1, true, []byte("abc"))) }, http2.ErrCodeStreamClosed},
+		{"data while it is answered", func(p *peer) { p.get(1, "slow.example"); p.must(p.framer.WriteData(1, true, []byte("abc"))) }, http2.ErrCodeStreamClosed},
 		{"header after the end", func(p *peer) { p.get(1, "slow.example"); p.headers(1, true, "a", "b") }, http2.ErrCodeStreamClosed},
 		{"window too wide", func(p *peer) { p.get(1, "slow.example"); p.must(p.framer.WriteWindowUpdate(1, 1<<31-1)) }, http2.ErrCodeFlowControl},
 	}
@@ -335,6 +337,39 @@ func TestSessionIgnores(t *testing.T) {
 		t.Fatal(p.err)
 	}
 	expect200(t, p.replies(), 7)
+}
+
+// TestSessionExpect: a client that waits for leave to send its body gets it, or an answer.
+func TestSessionExpect(t *testing.T) {
+	p := newPeer(t, intake.Config{}, newActor()).greet()
+	p.post(1, "expect", "100-continue")
+	p.headers(3, false, fieldsOf("POST", "/other", "expect", "100-Continue")...)
+	p.send()
+	r := p.replies()
+	if a := r.streams[3]; r.continues != 1 || a == nil || a.status != "404" || a.reset == nil || *a.reset != http2.ErrCodeNo {
+		t.Fatalf("told to go on %d times; %+v", r.continues, a)
+	}
+	p.must(p.framer.WriteData(1, true, packed(t, question("www.example"))))
+	p.send()
+	expect200(t, p.replies(), 1)
+}
+
+// TestSessionHeaderBomb: a block that asks for the same long field again and again takes no memory for it.
+func TestSessionHeaderBomb(t *testing.T) {
+	p := newPeer(t, intake.Config{}, newActor()).greet()
+	p.headers(1, true, fieldsOf("GET", "/dns-query", "forwarded", strings.Repeat("x", 3000))...)
+	p.send()
+	p.replies()
+	bomb := append(p.header(fieldsOf("GET", "/dns-query")...), bytes.Repeat([]byte{0x80 | 62}, 10000)...)
+	p.must(p.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: bomb, EndStream: true, EndHeaders: true}))
+	p.send()
+	if a := p.replies().streams[3]; a == nil || a.status != "431" {
+		t.Errorf("got %+v, %v", a, p.err)
+	}
+	x := p.res.exchange()
+	if n := cap(x.head.scratch); n > 2*maxHeader {
+		t.Errorf("%d octets are kept", n)
+	}
 }
 
 // TestSessionSmallTable: a client without a dynamic table is told that none is used (RFC 7541 section 4.2).

@@ -43,7 +43,7 @@ var static = [...]field{
 	{"cookie", nil, kindOther},
 	{"date", nil, kindOther},
 	{"etag", nil, kindOther},
-	{"expect", nil, kindOther},
+	{"expect", nil, kindExpect},
 	{"expires", nil, kindOther},
 	{"from", nil, kindOther},
 	{"host", nil, kindOther},

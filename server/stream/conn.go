@@ -94,6 +94,10 @@ func (c *Conn) End(n int) {
 // consumed is awaited anyway. Only Receive may call it.
 func (c *Conn) Await(more bool) { c.await = more }
 
+// Cause returns why the reading has ended: os.ErrDeadlineExceeded when the connection was idle, too slow or told to
+// stop, io.EOF when the client sends no more. Only Session.End may call it.
+func (c *Conn) Cause() error { return c.cause }
+
 // Stop ends the reading after grace; what was read by then is answered.
 func (c *Conn) Stop(grace time.Duration) {
 	at := time.Now().Add(grace)
