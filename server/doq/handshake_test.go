@@ -144,7 +144,7 @@ func TestAmplification(t *testing.T) {
 		}
 		sent += n
 	}
-	got := received(t, socket, 1500*time.Millisecond)
+	got := received(t, socket, 800*time.Millisecond) // longer than the handshake may be silent
 	t.Logf("%d octets in %d packets for %d: factor %.2f", got.octets, got.packets, sent, float64(got.octets)/float64(sent))
 	if got.octets < 1000 || got.octets > 3*sent {
 		t.Errorf("%d octets came back for %d", got.octets, sent)
