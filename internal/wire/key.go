@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // The last octet of a key.
 const (
@@ -12,9 +15,12 @@ const (
 // octet for DO and CD, since replies with and without signatures, and with and without validation, are
 // kept apart. r needs a question.
 func (r *Request) AppendKey(dst, req []byte) []byte {
+	question, name := req[headerLen:r.QuestionEnd], r.NameEnd-headerLen
 	start := len(dst)
-	dst = append(dst, req[headerLen:r.QuestionEnd]...)
-	lowerAll(dst[start : start+r.NameEnd-headerLen])
+	dst = slices.Grow(dst, len(question)+1)[:start+len(question)]
+	key := dst[start:]
+	lowerInto(key[:name], question[:name])
+	copy(key[name:], question[name:])
 	var variant byte
 	if r.DO {
 		variant |= keyDO

@@ -53,21 +53,19 @@ func lower(c byte) byte {
 	return c
 }
 
-// lowerAll puts a name on the wire into lower case, eight octets at a time.
-func lowerAll(name []byte) {
+// lowerInto writes a name on the wire to dst, as long as it is, in lower case, eight octets at a time.
+func lowerInto(dst, name []byte) {
 	if len(name) < 8 {
 		for i, c := range name {
-			name[i] = lower(c)
+			dst[i] = lower(c)
 		}
 		return
 	}
-	for off := 0; ; off += 8 {
-		off = min(off, len(name)-8) // the last octets, some of them a second time
-		binary.LittleEndian.PutUint64(name[off:], lower8(binary.LittleEndian.Uint64(name[off:])))
-		if off == len(name)-8 {
-			return
-		}
+	last := len(name) - 8
+	for off := 0; off < last; off += 8 {
+		binary.LittleEndian.PutUint64(dst[off:], lower8(binary.LittleEndian.Uint64(name[off:])))
 	}
+	binary.LittleEndian.PutUint64(dst[last:], lower8(binary.LittleEndian.Uint64(name[last:])))
 }
 
 // lower8 is lower for each octet of x.

@@ -23,7 +23,7 @@ func (p Protocol) Encrypted() bool { return p >= DoT }
 // Peek reads Request from Msg, as the function of that name does, with what depends on the transport: over
 // connections, EDNS options may break a request that are of no account by UDP.
 func (q *Query) Peek() {
-	q.Request = Peek(q.Msg)
+	q.Request.read(q.Msg)
 	connection := q.From.Protocol == TCP || q.From.Protocol == DoT
 	if q.BadKeepalive && connection && (q.Kind == Plain || q.Kind == Other || q.Kind == Probe) {
 		q.Kind, q.Rcode = Broken, RcodeFormatError // RFC 7828 section 3.2.1

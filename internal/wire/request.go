@@ -103,14 +103,21 @@ func (r *Request) Question(req []byte) []byte { return req[headerLen:r.QuestionE
 
 // Peek reads a request. It never fails: what is wrong with the request is its Kind and Rcode.
 func Peek(req []byte) Request {
-	r := Request{UDPSize: minUDPSize}
+	var r Request
+	r.read(req)
+	return r
+}
+
+// read is Peek, in place.
+func (r *Request) read(req []byte) {
+	*r = Request{UDPSize: minUDPSize}
 	if len(req) < headerLen {
-		return r
+		return
 	}
 	r.ID = binary.BigEndian.Uint16(req)
 	r.Flags = binary.BigEndian.Uint16(req[2:])
 	if r.Flags&flagQR != 0 {
-		return r
+		return
 	}
 	ok := r.walk(req)
 	switch {
@@ -129,7 +136,6 @@ func Peek(req []byte) Request {
 	default:
 		r.Kind = Other
 	}
-	return r
 }
 
 // ordinary reports whether a type is one of data: no OPT, no transfer, no meta type (RFC 6895

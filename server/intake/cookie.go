@@ -27,7 +27,6 @@ type CookieSecret [16]byte
 // its own. It is safe for concurrent use and keeps nothing of clients.
 type Cookies struct {
 	keys atomic.Pointer[cookieKeys]
-	now  func() time.Time
 }
 
 // cookieKeys never change; a new one takes their place.
@@ -42,13 +41,13 @@ type cookieKey struct{ k0, k1 uint64 }
 // valid, so that servers which share them can change them one after the other (RFC 9018 section 5). Without
 // secrets a random one is drawn each day; that of the day before stays valid.
 func NewCookies(secrets ...CookieSecret) *Cookies {
-	c := &Cookies{now: time.Now}
+	c := new(Cookies)
 	keys := new(cookieKeys)
 	for _, s := range secrets {
 		keys.list = append(keys.list, s.key())
 	}
 	if len(secrets) == 0 {
-		keys.list, keys.until = []cookieKey{randomKey()}, c.now().Add(cookieRotation)
+		keys.list, keys.until = []cookieKey{randomKey()}, time.Now().Add(cookieRotation)
 	}
 	c.keys.Store(keys)
 	return c
@@ -86,7 +85,7 @@ func (c *Cookies) judge(q *wire.Query) wire.Cookie {
 	if len(sent) == 0 {
 		return wire.Cookie{}
 	}
-	now := c.now()
+	now := q.Start
 	return c.current(now).reply(sent, q.From.Addr.Addr().Unmap(), uint32(now.Unix()))
 }
 

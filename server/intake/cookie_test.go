@@ -27,11 +27,19 @@ func secret(t testing.TB, text string) CookieSecret {
 	return CookieSecret(unhex(t, text))
 }
 
-// cookiesAt has a clock that stands still.
-func cookiesAt(now *int64, secrets ...CookieSecret) *Cookies {
-	c := NewCookies(secrets...)
-	c.now = func() time.Time { return time.Unix(*now, 0) }
-	return c
+// clocked are Cookies whose requests all come at one time.
+type clocked struct {
+	*Cookies
+	now *int64
+}
+
+func (c clocked) judge(q *wire.Query) wire.Cookie {
+	q.Start = time.Unix(*c.now, 0)
+	return c.Cookies.judge(q)
+}
+
+func cookiesAt(now *int64, secrets ...CookieSecret) clocked {
+	return clocked{NewCookies(secrets...), now}
 }
 
 // withCookie is a request with the COOKIE option, in hexadecimal digits; "" is none.

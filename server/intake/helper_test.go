@@ -34,7 +34,7 @@ func take(in *Intake, req []byte, from wire.Peer) []byte {
 }
 
 // judge says what the cookie in a request is worth.
-func judge(c *Cookies, req []byte, client netip.Addr) wire.Cookie {
+func judge(c interface{ judge(*wire.Query) wire.Cookie }, req []byte, client netip.Addr) wire.Cookie {
 	return c.judge(query(req, wire.Peer{Addr: netip.AddrPortFrom(client, 53)}))
 }
 

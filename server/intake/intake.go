@@ -81,6 +81,9 @@ func (in *Intake) Base() context.Context { return in.base }
 // Whoever sent what is q.Kind Silent speaks no DNS: a stream is to be closed.
 func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 	conf := in.conf.Load()
+	if q.Reader == 0 {
+		q.Reader = uint8(q.From.Addr.Port()) // a transport that does not say: by connection
+	}
 	q.Peek()
 	if q.Kind == wire.Silent {
 		conf.Stats.Malformed.Add(1)
@@ -93,7 +96,7 @@ func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 	}()
 	q.From.Cookie = conf.Cookies.judge(q)
 	if q.From.Cookie.State != wire.CookieNone {
-		conf.Stats.Cookies[q.From.Cookie.State].Add(1)
+		conf.Stats.Cookies[q.From.Cookie.State].Add(q.Reader)
 	}
 	conf.limit(q)
 	way := in.route.Load()

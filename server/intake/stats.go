@@ -23,7 +23,7 @@ type Stats struct {
 	Abuse       atomic.Uint64 // connections ended since they broke their protocol or flooded with its frames
 
 	// Cookies counts requests by what their COOKIE option was worth.
-	Cookies [wire.CookieBad + 1]atomic.Uint64
+	Cookies [wire.CookieBad + 1]Counter
 
 	conns [wire.Protocols]connStats
 }

@@ -191,7 +191,7 @@ func (s *socket) serveBatch(fd uintptr, b *batch, n int) {
 			s.in.Conf().Stats.Malformed.Add(1)
 			continue
 		}
-		*q = wire.Query{Msg: slot.request[:m.octets], Start: now}
+		*q = wire.Query{Msg: slot.request[:m.octets], Start: now, Reader: s.reader}
 		q.From.Addr, q.From.Protocol = slot.from.addrPort(), wire.UDP
 		slot.from.len = m.header.Namelen
 		var control []byte

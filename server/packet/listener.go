@@ -38,9 +38,10 @@ type Listener struct {
 // socket is one of the sockets that share an address. Its reader is its own goroutine.
 type socket struct {
 	*Listener
-	conn *net.UDPConn
-	raw  rawConn
-	read func(*socket) error // reads and answers until the deadline or an error
+	conn   *net.UDPConn
+	raw    rawConn
+	read   func(*socket) error // reads and answers until the deadline or an error
+	reader uint8               // wire.Query.Reader
 }
 
 // Config is what a Listener is made with.
@@ -64,8 +65,8 @@ func Listen(in *intake.Intake, conf Config) (*Listener, error) {
 	if !conf.Plain && batches(conns[0]) {
 		read = readBatches
 	}
-	for _, conn := range conns {
-		s := &socket{Listener: l, conn: conn, read: read}
+	for i, conn := range conns {
+		s := &socket{Listener: l, conn: conn, read: read, reader: uint8(i + 1)}
 		if s.raw, err = conn.SyscallConn(); err == nil && l.wildcard {
 			err = askForDestination(conn, conf.Network)
 		}

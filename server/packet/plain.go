@@ -34,7 +34,7 @@ func readPlain(s *socket) error {
 			s.in.Conf().Stats.Malformed.Add(1)
 			continue
 		}
-		q = wire.Query{Msg: request[:n], Start: time.Now()}
+		q = wire.Query{Msg: request[:n], Start: time.Now(), Reader: s.reader}
 		q.From = wire.Peer{Addr: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Protocol: wire.UDP}
 		var source []byte
 		if s.wildcard {
