@@ -2,7 +2,8 @@
 BIN := .testbed/bin
 # How long `make soak` lasts, as a Go duration.
 SOAK ?= 10m
-# Flags for `make bench`, such as BENCH='-servers dens -transports udp,doh'.
+# Flags for `make bench`, such as BENCH='-servers dens -transports udp,doh'; -large 1000000 adds the memory
+# of a million names, and -h says what else there is.
 BENCH ?= -tests all -json docs/bench.json -svg docs/bench.svg
 
 .PHONY: build test soak bench bench-install

@@ -82,7 +82,7 @@ func (b *bench) close() error {
 func (b *bench) measure(ctx context.Context) (*report.Report, error) {
 	found := &report.Report{
 		Date: time.Now().UTC().Format(time.RFC3339), CPUs: runtime.NumCPU(), Threads: peers.Threads,
-		Names: b.names, Length: b.length, Reference: peers.Reference,
+		Names: b.names, Rounds: b.rounds, Length: b.length, Reference: peers.Reference,
 	}
 	for _, p := range b.peers {
 		found.Servers = append(found.Servers, report.Server{Name: p.Name, Title: p.Title, Version: p.Version(ctx, b.built[p.Name])})

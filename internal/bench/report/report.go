@@ -12,7 +12,8 @@ type Report struct {
 	CPUs      int           `json:"cpus"`
 	Threads   int           `json:"threads"` // of each server
 	Names     int           `json:"names"`   // that were warm
-	Length    time.Duration `json:"length"`  // of a round, in nanoseconds
+	Rounds    int           `json:"rounds"`
+	Length    time.Duration `json:"length"` // of a round, in nanoseconds
 	Reference string        `json:"reference"`
 	Servers   []Server      `json:"servers"`
 	Hits      []Series      `json:"hits,omitempty"`

@@ -120,7 +120,7 @@ func full() *Report {
 	Summarise(list, "unbound")
 	Summarise(mix, "unbound")
 	return &Report{
-		Date: "2026-11-21T16:00:00Z", CPUs: 2, Threads: 2, Names: 10000, Length: 4 * time.Second, Reference: "unbound",
+		Date: "2026-11-21T16:00:00Z", CPUs: 2, Threads: 2, Names: 10000, Rounds: 3, Length: 4 * time.Second, Reference: "unbound",
 		Servers: []Server{{"unbound", "Unbound", "1.17.1"}, {"dens", "dens", ""}, {"odd", `<Odd> & "Sons"`, "1"}},
 		Hits:    list, Mix: mix,
 		Floods: []Flood{{Server: "dens", Names: 1000, Answered: 999, CPU: 40, Before: 50 << 20, After: 60 << 20, Kept: 0.995}},

@@ -68,7 +68,7 @@ func (r *Report) SVG() []byte {
 	out.WriteString(body.String())
 	date, _, _ := strings.Cut(r.Date, "T")
 	fmt.Fprintf(&out, "  <text class=\"quiet\" x=\"16\" y=\"%d\">%s, %d CPUs, %d threads a server, %d names, medians of %d interleaved rounds</text>\n</svg>\n",
-		y, html.EscapeString(date), r.CPUs, r.Threads, r.Names, r.rounds())
+		y, html.EscapeString(date), r.CPUs, r.Threads, r.Names, r.Rounds)
 	return []byte(out.String())
 }
 

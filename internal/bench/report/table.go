@@ -11,7 +11,7 @@ import (
 func (r *Report) WriteTable(w io.Writer) error {
 	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	fmt.Fprintf(w, "%s, %d CPUs, %d threads for each server, %d warm names, %d rounds of %s; medians.\n",
-		r.Date, r.CPUs, r.Threads, r.Names, r.rounds(), r.Length)
+		r.Date, r.CPUs, r.Threads, r.Names, r.Rounds, r.Length)
 	fmt.Fprintf(w, "CPU is the server's, in microseconds for an answer; ratio is to %s in the same round.\n", r.Reference)
 	r.hits(t)
 	r.mix(t)
@@ -25,14 +25,6 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintln(w, "refused:", p)
 	}
 	return nil
-}
-
-func (r *Report) rounds() int {
-	n := 0
-	for _, s := range r.Hits {
-		n = max(n, len(s.Rounds))
-	}
-	return n
 }
 
 // table has cells that end with a tab; a row without cells separates two tables.
