@@ -44,7 +44,11 @@ func (d *decoder) checkListen(c *Config) {
 		}
 		for _, network := range networks {
 			key := network + " " + a.String()
-			if first, twice := seen[key]; twice {
+			first, twice := seen[key]
+			if twice && strings.HasPrefix(path, "listen.doq") && strings.HasPrefix(first, "listen.doh") {
+				continue // one socket serves both kinds of QUIC
+			}
+			if twice {
 				d.addAt(path, a.String(), "an address and port that "+first+" does not have")
 				return
 			}

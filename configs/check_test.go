@@ -68,7 +68,7 @@ func TestProblems(t *testing.T) {
 		{"relative path", "doh: { path: dns-query }\n", []string{`doh.path: found "dns-query"`}},
 		{"proxy by name", "doh: { trusted_proxies: [loopback, proxy.example] }\n", []string{`doh.trusted_proxies[1]: found "proxy.example", expected a network such as 10.0.0.0/8, an IP address, or loopback, private or any`}},
 		{"discovery of all addresses", "discovery: { enabled: 1, addresses: ['0.0.0.0'] }\n", []string{`discovery.enabled: found "1", expected true or false`, `discovery.addresses[0]: found "0.0.0.0", expected an IP address`}},
-		{"one UDP port for both", "listen: { doh: ['127.0.0.1:443'], doq: ['127.0.0.1:443'] }\ntls: { self_signed: true }\n", []string{`listen.doq[0]: found 127.0.0.1:443, expected an address and port that listen.doh[0] does not have`}},
+		{"one UDP port for both", "listen: { dns: ['127.0.0.1:853'], doq: ['127.0.0.1:853'] }\ntls: { self_signed: true }\n", []string{`listen.doq[0]: found 127.0.0.1:853, expected an address and port that listen.dns[0] does not have`}},
 		{"quorum over the operators", "chains:\n  ethereum:\n    id: 1\n    quorum: 5\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 5, expected at most 3 (the number of operators)`}},
 		{"quorum of one operator's endpoints", "chains:\n  ethereum:\n    id: 1\n    rpc: [https://a.example.com, https://b.example.com]\n", []string{`dens.yaml:3: chains.ethereum.quorum: found 2 (the default), expected at most 1 (the number of operators), or anchor: trusted for a node of your own, or trust: single`}},
 		{"quorum of one", "chains:\n  ethereum:\n    id: 1\n    quorum: 1\n" + rpc3, []string{`dens.yaml:4: chains.ethereum.quorum: found 1, expected at least 2 (or anchor: trusted for a node of your own, or trust: single)`}},
