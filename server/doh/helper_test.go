@@ -73,7 +73,7 @@ func (a *actor) reply(query *wire.Query, buf []byte) []byte {
 	add("300 IN A 192.0.2.1")
 	add("120 IN TXT \"%s %s\"", query.From.Protocol, query.From.Addr.Addr())
 	if strings.HasSuffix(label(query), "big") {
-		for i := range 700 {
+		for i := range 830 {
 			add("60 IN TXT \"%04d %s\"", i, strings.Repeat("x", 60))
 		}
 	}
