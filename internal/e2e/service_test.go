@@ -126,6 +126,9 @@ func checkMetrics(t *testing.T) {
 	server.WaitReady(t)
 	bed.Ask(t, server.DNS, "alice.eth", dns.TypeA)
 	_, body := server.Get(t, "/metrics")
+	encrypted := bed.ServeUnready(t, "chains: {}\nnames: []\nresolve: { forward: [] }\ntls: { self_signed: true }\n", "  dot: [\"127.0.0.1:8853\"]")
+	_, more := encrypted.Get(t, "/metrics")
+	body += more
 	for _, page := range pages {
 		names := regexp.MustCompile("`(dens_[a-z_]+)`").FindAllStringSubmatch(readRoot(t, page), -1)
 		if len(names) == 0 {
