@@ -17,7 +17,7 @@ import (
 
 const (
 	startLimit = 20 * time.Second // a server answers within this
-	stopLimit  = 10 * time.Second // and ends within this
+	stopLimit  = time.Minute      // and ends within this: some take their time to free a large cache
 	logLimit   = 64 << 10         // bytes that are kept of what a server prints
 
 	// A server that is asked too early may stay silent: it is soon asked again.
