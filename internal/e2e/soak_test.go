@@ -36,8 +36,8 @@ const (
 	soakGoroutines  = 16
 	soakDescriptors = 8
 	soakMemory      = 48 << 20
-	// soakSpare is how many UDP sockets without a port may be kept for upstream servers, and some that are closing.
-	soakSpare = 32 + 8
+	// soakSpare is how many UDP sockets without a port may be kept for two upstream servers, and some closing ones.
+	soakSpare = 2*32 + 4
 )
 
 // TestSoak asks over all transports at once while clients mean harm, certificates are renewed, the configuration

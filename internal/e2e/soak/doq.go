@@ -22,15 +22,20 @@ type overQUIC struct{ keeper[*session] }
 func newDoQ(t *Target) *overQUIC {
 	c := new(overQUIC)
 	c.dial = func(ctx context.Context) (*session, error) {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		conn, err := quic.DialAddr(ctx, t.DoQ, t.config("doq"), nil)
+		conn, err := t.DialQUIC(ctx, t.DoQ, "doq")
 		if err != nil {
 			return nil, err
 		}
 		return &session{conn}, nil
 	}
 	return c
+}
+
+// DialQUIC opens a QUIC connection with the given ALPN protocol.
+func (t *Target) DialQUIC(ctx context.Context, to, alpn string) (*quic.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return quic.DialAddr(ctx, to, t.config(alpn), nil)
 }
 
 func (c *overQUIC) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
@@ -57,7 +62,7 @@ func (s *session) ask(ctx context.Context, query *dns.Msg) (*dns.Msg, error) {
 	}
 	defer stream.CancelRead(3) // DOQ_REQUEST_CANCELLED, where the reply is not read to its end
 	defer context.AfterFunc(ctx, func() { stream.CancelRead(3) })()
-	if _, err := stream.Write(frame(raw)); err != nil {
+	if _, err := stream.Write(Frame(raw)); err != nil {
 		return nil, err
 	}
 	if err := stream.Close(); err != nil {

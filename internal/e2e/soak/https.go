@@ -33,18 +33,22 @@ var protocols = map[string]string{"h1": "HTTP/1.1", "h2": "HTTP/2.0", "h3": "HTT
 
 func newDoH(t *Target, transport string) *https {
 	h := &https{url: "https://" + t.DoH + t.Path, proto: protocols[transport]}
-	if transport == "h3" {
+	h.client, h.close = t.HTTPS(transport)
+	return h
+}
+
+// HTTPS is an HTTP client of one version, "h1", "h2" or "h3", and what ends it.
+func (t *Target) HTTPS(version string) (*http.Client, func()) {
+	if version == "h3" {
 		rt := &http3.Transport{TLSClientConfig: t.config("h3")}
-		h.client, h.close = &http.Client{Transport: rt}, func() { rt.Close() } //nolint:errcheck // the end
-		return h
+		return &http.Client{Transport: rt}, func() { rt.Close() } //nolint:errcheck // the end
 	}
-	rt := &http.Transport{TLSClientConfig: t.config(), ForceAttemptHTTP2: transport == "h2", MaxIdleConnsPerHost: 8}
-	if transport == "h1" {
+	rt := &http.Transport{TLSClientConfig: t.config(), ForceAttemptHTTP2: version == "h2", MaxIdleConnsPerHost: 8}
+	if version == "h1" {
 		rt.TLSClientConfig.NextProtos = []string{"http/1.1"}
 		rt.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	}
-	h.client, h.close = &http.Client{Transport: rt}, rt.CloseIdleConnections
-	return h
+	return &http.Client{Transport: rt}, rt.CloseIdleConnections
 }
 
 func (h *https) Lost() int64 { return h.lost.Load() }

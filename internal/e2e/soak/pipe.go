@@ -101,7 +101,7 @@ func (p *pipe) send(m *dns.Msg) error {
 		return err
 	}
 	if p.framed {
-		raw = frame(raw)
+		raw = Frame(raw)
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -142,8 +142,8 @@ func (p *pipe) ask(ctx context.Context, query *dns.Msg, patience time.Duration, 
 	}
 }
 
-// frame is a message behind its length (RFC 1035 section 4.2.2).
-func frame(raw []byte) []byte {
+// Frame is a message behind its length (RFC 1035 section 4.2.2).
+func Frame(raw []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(make([]byte, 0, len(raw)+2), uint16(len(raw))), raw...)
 }
 
@@ -180,7 +180,7 @@ func newTCP(t *Target) *piped {
 func newDoT(t *Target) *piped {
 	c := new(piped)
 	c.dial = func(ctx context.Context) (*pipe, error) {
-		conn, err := t.dialTLS(ctx, "", t.DoT, "dot")
+		conn, err := t.DialTLS(ctx, "", t.DoT, "dot")
 		if err != nil {
 			return nil, err
 		}

@@ -149,14 +149,14 @@ func (r *Relay) pass(conn net.Conn) {
 			continue
 		}
 		back.SetDeadline(time.Now().Add(relayTimeout)) //nolint:errcheck // the read says so
-		if _, err := back.Write(frame(query)); err != nil {
+		if _, err := back.Write(Frame(query)); err != nil {
 			return
 		}
 		reply, err := readFrame(back)
 		if err != nil {
 			return
 		}
-		if _, err := conn.Write(frame(reply)); err != nil {
+		if _, err := conn.Write(Frame(reply)); err != nil {
 			return
 		}
 	}

@@ -19,7 +19,7 @@ func (t *Target) burst(n int) []byte {
 		if err != nil {
 			continue
 		}
-		all = append(all, frame(raw)...)
+		all = append(all, Frame(raw)...)
 	}
 	return all
 }
@@ -41,7 +41,7 @@ func streamAbuses() map[string]Abuse {
 		"resets after asking": func(ctx context.Context, t *Target) {
 			each(ctx, 20, []string{t.DNS}, func(c net.Conn) {
 				c.Write(t.burst(10)) //nolint:errcheck // see storm.go, as all below
-				c.Write(frame(fresh()))
+				c.Write(Frame(fresh()))
 				reset(c)
 			})
 		},
@@ -49,11 +49,11 @@ func streamAbuses() map[string]Abuse {
 			each(ctx, 40, t.ports(), reset)
 		},
 		"closes right after asking": func(ctx context.Context, t *Target) {
-			each(ctx, 20, []string{t.DNS}, func(c net.Conn) { c.Write(append(t.burst(5), frame(fresh())...)) })
+			each(ctx, 20, []string{t.DNS}, func(c net.Conn) { c.Write(append(t.burst(5), Frame(fresh())...)) })
 		},
 		"half-open: asks, closes its side": func(ctx context.Context, t *Target) {
 			each(ctx, 10, []string{t.DNS}, func(c net.Conn) {
-				c.Write(append(t.burst(5), frame(fresh())...))
+				c.Write(append(t.burst(5), Frame(fresh())...))
 				c.(*net.TCPConn).CloseWrite()
 				untilClosed(c)
 			})
@@ -94,7 +94,7 @@ func streamAbuses() map[string]Abuse {
 		"asks without end what nobody knows": func(ctx context.Context, t *Target) {
 			each(ctx, 2, []string{t.DNS}, func(c net.Conn) {
 				for range 200 {
-					c.Write(frame(fresh()))
+					c.Write(Frame(fresh()))
 				}
 				untilClosed(c)
 			})

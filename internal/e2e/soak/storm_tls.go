@@ -90,12 +90,12 @@ func tlsAbuses() map[string]Abuse {
 		},
 		"DoT: resets after asking": func(ctx context.Context, t *Target) {
 			t.eachTLS(ctx, 5, t.DoT, "dot", func(c *tls.Conn) {
-				c.Write(append(t.burst(20), frame(fresh())...))
+				c.Write(append(t.burst(20), Frame(fresh())...))
 				reset(c.NetConn())
 			})
 		},
 		"DoT: closes right after asking": func(ctx context.Context, t *Target) {
-			t.eachTLS(ctx, 5, t.DoT, "dot", func(c *tls.Conn) { c.Write(append(t.burst(20), frame(fresh())...)) })
+			t.eachTLS(ctx, 5, t.DoT, "dot", func(c *tls.Conn) { c.Write(append(t.burst(20), Frame(fresh())...)) })
 		},
 		"DoT: a message that stalls": func(ctx context.Context, t *Target) {
 			t.eachTLS(ctx, 5, t.DoT, "dot", func(c *tls.Conn) {
@@ -125,7 +125,7 @@ func tlsAbuses() map[string]Abuse {
 		"DoT: noise as messages": func(ctx context.Context, t *Target) {
 			t.eachTLS(ctx, 3, t.DoT, "dot", func(c *tls.Conn) {
 				for range 20 {
-					c.Write(frame(noise(300)))
+					c.Write(Frame(noise(300)))
 				}
 				untilClosed(c)
 			})

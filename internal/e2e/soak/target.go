@@ -44,8 +44,8 @@ func dial(ctx context.Context, network, from, to string) (net.Conn, error) {
 	return d.DialContext(ctx, network, to)
 }
 
-// dialTLS connects and shakes hands.
-func (t *Target) dialTLS(ctx context.Context, from, to string, alpn ...string) (*tls.Conn, error) {
+// DialTLS connects from an address ("" is any) and shakes hands.
+func (t *Target) DialTLS(ctx context.Context, from, to string, alpn ...string) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := dial(ctx, "tcp", from, to)
