@@ -84,6 +84,7 @@ func startDaemon(cfg *configs.Config, log *slog.Logger) (*daemonState, error) {
 		gen.stack.close()
 		return nil, err
 	}
+	trimImage()
 	for _, b := range d.server.Addrs() {
 		log.Info("listening", "protocol", b.Protocol.String(), "address", b.Addr.String())
 	}
