@@ -27,7 +27,7 @@ func (c *Cache) send(q *wire.Query, p *Packed, outcome Outcome, buf []byte) []by
 	if !q.EDNS {
 		return wire.Truncate(msg, q.Limit)
 	}
-	opt := q.OPT(rcode)
+	opt := wire.OPT{Rcode: rcode, DO: q.DO, Cookie: q.From.Cookie.Option(), Keepalive: q.KeepaliveFor()}
 	switch {
 	case outcome == Stale:
 		opt.HasEDE, opt.EDECode = true, staleCode(rcode)

@@ -30,13 +30,12 @@ func (q *Query) Peek() {
 	}
 }
 
-// OPT returns the start of the OPT record for the reply to a request that has one.
-func (q *Query) OPT(rcode uint16) OPT {
-	o := OPT{Rcode: rcode, DO: q.DO, Cookie: q.From.Cookie.Option()}
-	if q.KeepaliveAsked {
-		o.Keepalive = q.Keepalive
+// KeepaliveFor returns the keepalive of the reply, 0 for none.
+func (q *Query) KeepaliveFor() uint16 {
+	if !q.KeepaliveAsked {
+		return 0
 	}
-	return o
+	return q.Keepalive
 }
 
 // Pad sets the padding of a reply's OPT record when the client and the transport want it (RFC 7830): that of
@@ -51,9 +50,7 @@ func (q *Query) Pad(o *OPT, n int) {
 // for. Padding may make the reply as long as Limit.
 func (q *Query) AppendStatus(dst, req []byte, s Status) []byte {
 	o := s.opt(&q.Request)
-	if q.KeepaliveAsked {
-		o.Keepalive = q.Keepalive
-	}
+	o.Keepalive = q.KeepaliveFor()
 	q.Pad(&o, q.statusLen())
 	return q.appendStatus(dst, req, &s, &o)
 }

@@ -76,17 +76,16 @@ func (c *Cookies) current(now time.Time) *cookieKeys {
 	return c.keys.Load() // another request was first
 }
 
-// judge says what the cookie of a request is worth, and which one goes into the reply. A nil Cookies finds none.
-func (c *Cookies) judge(q *wire.Query) wire.Cookie {
+// judge says in q.From.Cookie what the cookie of a request is worth, and which one goes into the reply. A nil
+// Cookies finds none.
+func (c *Cookies) judge(q *wire.Query) {
+	q.From.Cookie.State = wire.CookieNone
 	if c == nil {
-		return wire.Cookie{}
+		return
 	}
-	sent := q.Cookie(q.Msg)
-	if len(sent) == 0 {
-		return wire.Cookie{}
+	if sent := q.Cookie(q.Msg); len(sent) > 0 {
+		q.From.Cookie = c.current(q.Start).reply(sent, q.From.Addr.Addr().Unmap(), uint32(q.Start.Unix()))
 	}
-	now := q.Start
-	return c.current(now).reply(sent, q.From.Addr.Addr().Unmap(), uint32(now.Unix()))
 }
 
 // reply makes the cookie for a client that sent one. A valid one comes back as it is while it is young.

@@ -33,9 +33,9 @@ type clocked struct {
 	now *int64
 }
 
-func (c clocked) judge(q *wire.Query) wire.Cookie {
+func (c clocked) judge(q *wire.Query) {
 	q.Start = time.Unix(*c.now, 0)
-	return c.Cookies.judge(q)
+	c.Cookies.judge(q)
 }
 
 func cookiesAt(now *int64, secrets ...CookieSecret) clocked {

@@ -34,8 +34,10 @@ func take(in *Intake, req []byte, from wire.Peer) []byte {
 }
 
 // judge says what the cookie in a request is worth.
-func judge(c interface{ judge(*wire.Query) wire.Cookie }, req []byte, client netip.Addr) wire.Cookie {
-	return c.judge(query(req, wire.Peer{Addr: netip.AddrPortFrom(client, 53)}))
+func judge(c interface{ judge(*wire.Query) }, req []byte, client netip.Addr) wire.Cookie {
+	q := query(req, wire.Peer{Addr: netip.AddrPortFrom(client, 53)})
+	c.judge(q)
+	return q.From.Cookie
 }
 
 func question(name string) *dns.Msg { return new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA) }

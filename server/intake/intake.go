@@ -94,7 +94,7 @@ func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 			reply, done = in.panicReply(conf, cause, q, buf), true
 		}
 	}()
-	q.From.Cookie = conf.Cookies.judge(q)
+	conf.Cookies.judge(q)
 	if q.From.Cookie.State != wire.CookieNone {
 		conf.Stats.Cookies[q.From.Cookie.State].Add(q.Reader)
 	}
