@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -162,7 +163,11 @@ func readBatches(s *socket) error {
 				failed = errno
 				return true
 			}
-			s.serveBatch(fd, b, n)
+			if s.serveBatch(fd, b, n) {
+				// So that those who wait are worked on now: else they pile up until the scheduler takes this
+				// goroutine off, and the hits behind wait for all of them.
+				runtime.Gosched()
+			}
 			b.arm(n, s.wildcard)
 			if n < batchSize {
 				return false // the kernel had no more: what comes now wakes the wait
@@ -181,8 +186,8 @@ func readBatches(s *socket) error {
 	return nil
 }
 
-// serveBatch answers the first n requests.
-func (s *socket) serveBatch(fd uintptr, b *batch, n int) {
+// serveBatch answers the first n requests, and reports whether there were some that have to wait.
+func (s *socket) serveBatch(fd uintptr, b *batch, n int) (missed bool) {
 	now := time.Now()
 	q, replies := &b.query, 0
 	for i := range n {
@@ -202,6 +207,7 @@ func (s *socket) serveBatch(fd uintptr, b *batch, n int) {
 		switch {
 		case !done:
 			if p := s.detach(q, control); p != nil {
+				missed = true
 				p.peer = slot.from
 				s.wait(p, s.sendLater)
 			}
@@ -211,6 +217,7 @@ func (s *socket) serveBatch(fd uintptr, b *batch, n int) {
 		}
 	}
 	s.send(fd, b.replies[:replies])
+	return missed
 }
 
 // set fills in the header of a reply.
