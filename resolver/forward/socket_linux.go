@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxSpare   = 32   // released sockets of one family that are kept
+	maxSpare   = 256  // released sockets of one family that are kept
 	maxDrained = 1024 // more datagrams than the kernel holds for a socket
 )
 
