@@ -6,8 +6,8 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/dens ./cmd/dens \
- && mkdir -p /out/etc/ssl/certs /out/etc/dens /out/tmp \
- && chmod 1777 /out/tmp \
+ && mkdir -p /out/etc/ssl/certs /out/etc/dens /out/tmp /out/var/lib/dens \
+ && chmod 1777 /out/tmp /out/var/lib/dens \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && cp configs/container.yaml /out/etc/dens/dens.yaml \
  && printf 'dens:x:65532:65532::/:/sbin/nologin\n' > /out/etc/passwd \
@@ -22,7 +22,7 @@ RUN setcap cap_net_bind_service=+ep /out/dens
 FROM scratch
 COPY --from=rights /out /
 USER 65532:65532
-EXPOSE 53/udp 53/tcp 853/tcp 443/tcp 8053/tcp
+EXPOSE 53/udp 53/tcp 853/udp 853/tcp 443/udp 443/tcp 80/tcp 8053/tcp
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/dens", "health", "--url", "http://127.0.0.1:8053/readyz"]
 ENTRYPOINT ["/dens"]
 CMD ["serve", "--config", "/etc/dens/dens.yaml"]

@@ -28,6 +28,10 @@ func newServe() *cobra.Command {
 Without --config it listens on port 53 of this machine's loopback addresses, proves names of ENS from blocks
 that two of three public RPC backends agree on, and resolves all else from the root, with DNSSEC.
 
+A configuration can have it listen by UDP and TCP (listen.dns), over TLS (listen.dot), over HTTPS with HTTP/1.1,
+HTTP/2 and HTTP/3 (listen.doh), and over QUIC (listen.doq), with a certificate from files, from an ACME server, or
+one that it signs itself and logs the pin of. The log names all that it listens on.
+
 SIGHUP reads the configuration file anew; a broken file is refused, and the old one stays in force.
 SIGTERM and SIGINT end the server when the queries under way are answered.`,
 		Example: `  dens serve

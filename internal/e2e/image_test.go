@@ -215,7 +215,7 @@ func (im *image) checkFiles(t *testing.T) {
 	want := []string{
 		"drwxr-xr-x ", "-rwxr-xr-x /dens", "drwxr-xr-x /etc", "drwxr-xr-x /etc/dens", "-rw-r--r-- /etc/dens/dens.yaml",
 		"-rw-r--r-- /etc/group", "-rw-r--r-- /etc/passwd", "drwxr-xr-x /etc/ssl", "drwxr-xr-x /etc/ssl/certs",
-		"-rw-r--r-- /etc/ssl/certs/ca-certificates.crt", "dtrwxrwxrwx /tmp",
+		"-rw-r--r-- /etc/ssl/certs/ca-certificates.crt", "dtrwxrwxrwx /tmp", "drwxr-xr-x /var", "drwxr-xr-x /var/lib", "dtrwxrwxrwx /var/lib/dens",
 	}
 	if err != nil || !slices.Equal(files, want) {
 		t.Errorf("the image holds %q, %v; expected %q", files, err, want)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests need into .testbed/ at the project's root, on a Debian machine with
-# Go and root (or sudo): DNS servers and clients, an Ethereum node, the real ENS contracts, Ethereum
-# clients, a Solidity compiler, CoreDNS, kubo and Pebble. What is there already is not installed again.
+# Go and root (or sudo): DNS servers and clients, reverse proxies, a browser, an Ethereum node, the real ENS
+# contracts, Ethereum clients, a Solidity compiler, CoreDNS, kubo and Pebble. What is there already is not
+# installed again.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bed=$(cd "$here/../.." && pwd)/.testbed
@@ -10,7 +11,7 @@ mkdir -p "$bed/bin"
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 install_debian() {
-	local want="bind9 nsd unbound dnsutils knot knot-dnsutils ldnsutils iproute2 curl ca-certificates libcap2-bin systemd nodejs npm" missing=()
+	local want="bind9 nsd unbound dnsutils knot knot-dnsutils ldnsutils iproute2 curl openssl chromium libnss3-tools nginx haproxy ca-certificates libcap2-bin systemd nodejs npm" missing=()
 	for package in $want; do
 		[ "$package" = nodejs ] && command -v node >/dev/null && continue
 		[ "$package" = npm ] && command -v npm >/dev/null && continue
@@ -25,8 +26,26 @@ install_debian() {
 	DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# install_resolved unpacks systemd-resolved, since its package would make itself the resolver of the machine.
+install_resolved() {
+	[ -x "$bed/bin/systemd-resolved" ] && return
+	echo "install: systemd-resolved"
+	local tmp; tmp=$(mktemp -d)
+	(cd "$tmp" && apt-get download -qq systemd-resolved libsystemd-shared) 2>/dev/null || {
+		as_root apt-get update -qq
+		(cd "$tmp" && apt-get download -qq systemd-resolved libsystemd-shared)
+	}
+	for package in "$tmp"/*.deb; do dpkg -x "$package" "$bed/resolved"; done
+	local program library
+	program=$(find "$bed/resolved" -type f -name systemd-resolved -path '*/systemd/systemd-resolved')
+	library=$(dirname "$(find "$bed/resolved" -type f -name 'libsystemd-shared-*.so')")
+	printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$library" "$program" >"$bed/bin/systemd-resolved"
+	chmod +x "$bed/bin/systemd-resolved"
+	rm -rf "$tmp"
+}
+
 install_npm() {
-	cmp -s "$here/js/package-lock.json" "$bed/package-lock.json" && [ -d "$bed/node_modules/viem" ] || {
+	cmp -s "$here/js/package-lock.json" "$bed/package-lock.json" && [ -d "$bed/node_modules/playwright-core" ] || {
 		echo "install: npm packages"
 		cp "$here/js/package.json" "$here/js/package-lock.json" "$here/js/.npmrc" "$bed/"
 		(cd "$bed" && npm ci --silent)
@@ -51,5 +70,6 @@ install_go() {
 }
 
 install_debian
+install_resolved
 install_npm
 install_go

@@ -18,7 +18,7 @@ import (
 )
 
 // pages are what is documented: what is true of the README's blocks and links is of theirs.
-var pages = []string{"README.md", "docs/trust.md"}
+var pages = []string{"README.md", "docs/trust.md", "docs/transports.md"}
 
 // block is a fenced block of a page.
 type block struct {
@@ -78,7 +78,7 @@ func blocksOf(t testing.TB, page, kind string) (blocks []block) {
 // TestReadmeBlocks keeps out kinds of blocks that no test runs, and loads the configurations.
 func TestReadmeBlocks(t *testing.T) {
 	for _, b := range readmeBlocks(t, "") {
-		if !slices.Contains([]string{"console", "yaml", "corefile"}, b.kind) {
+		if !slices.Contains([]string{"console", "yaml", "corefile", "nginx", "haproxy"}, b.kind) {
 			t.Errorf("%s: no test runs blocks of the kind %q", b.at(), b.kind)
 		}
 	}
