@@ -59,7 +59,7 @@ func TestProblems(t *testing.T) {
 		{"ACME server that nobody finds", "names: []\nchains: { own: { id: 1, trust: single, rpc: [http://127.0.0.1:8545] } }\nresolve: { forward: [] }\ntls: { acme: { domains: [dns.example.org] } }\n", []string{`resolve.bootstrap: found no address, expected at least one, since backends, upstreams or the ACME server have host names`}},
 		{"state of nothing", "tls:\n  self_signed_state: a.pem\n", []string{`dens.yaml:2: tls.self_signed_state: found a state without self_signed, expected self_signed: true`}},
 		{"name that is none", "tls: { self_signed: true, name: 192.0.2.1 }\n", []string{`tls.name: found "192.0.2.1", expected a host name`}},
-		{"template for a path", "doh: { path: '/dns-query{?dns}' }\n", []string{`doh.path: found "/dns-query{?dns}", expected a path of letters, digits and -._~, such as /dns-query`}},
+		{"template for a path", "doh: { path: '/dns-query{dns}' }\n", []string{`doh.path: found "/dns-query{dns}", expected a path of letters, digits and -._~, such as /dns-query`}},
 		{"path that is no plain one", "doh:\n  path: /a/../b\n", []string{`dens.yaml:2: doh.path: found "/a/../b"`}},
 		{"path that is taken", "doh: { path: /metrics }\n", []string{`doh.path: found "/metrics"`}},
 		{"path with an end", "doh: { path: /q/ }\n", []string{`doh.path: found "/q/"`}},

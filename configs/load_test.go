@@ -162,7 +162,7 @@ func TestEncryptedSample(t *testing.T) {
 			t.Errorf("%s: %+v %+v %+v", text, cfg.Listen, cfg.DoH, cfg.Discovery)
 		}
 	}
-	cfg, err := Parse("dens.yaml", []byte("doh: { path: /q, trusted_proxies: [loopback, 192.0.2.1] }\ndiscovery: { enabled: false, addresses: [192.0.2.1, '2001:db8::1'] }\n"), nil)
+	cfg, err := Parse("dens.yaml", []byte("doh: { path: '/q{?dns}', trusted_proxies: [loopback, 192.0.2.1] }\ndiscovery: { enabled: false, addresses: [192.0.2.1, '2001:db8::1'] }\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

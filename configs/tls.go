@@ -149,15 +149,18 @@ func (v value) doh(c *DoH) {
 // taken are paths that listen.http has for itself.
 var taken = []string{"/", "/healthz", "/readyz", "/metrics"}
 
+// dohPath takes a path, or the URI template that clients know it by, whose variable stands at its end (RFC 8484
+// section 4.1).
 func (v value) dohPath(dst *string) {
 	const expected = "a path of letters, digits and -._~, such as /dns-query"
-	s, ok := v.plain(expected)
+	text, ok := v.plain(expected)
 	if !ok {
 		return
 	}
+	s := strings.TrimSuffix(text, "{?dns}")
 	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/") == ""
 	if !strings.HasPrefix(s, "/") || !plain || path.Clean(s) != s || len(s) > 200 || slices.Contains(taken, s) {
-		v.bad(quote(s), expected+", that is none of "+strings.Join(taken, ", "))
+		v.bad(quote(text), expected+", that is none of "+strings.Join(taken, ", "))
 		return
 	}
 	*dst = s
