@@ -105,7 +105,8 @@ func (s *Session) wait(st *h2stream, x *exchange) {
 	s.flush(st)
 }
 
-// maxQueued bounds the octets of replies that wait for the windows of one connection.
+// maxQueued bounds the octets of replies that wait for the windows of one connection. Their number is bounded as
+// SETTINGS say, which a client may exceed since its streams are open until it lets their replies come.
 const maxQueued = 128 << 10
 
 // answer sends the response of s.x, or what fits the windows.
@@ -121,7 +122,7 @@ func (s *Session) answer(st *h2stream) {
 		return
 	}
 	conf := s.r.in.Conf()
-	if s.stage == stageEnded || s.queued+len(body) > maxQueued {
+	if s.stage == stageEnded || s.queued+len(body) > maxQueued || len(s.streams) >= conf.MaxPipeline {
 		conf.Stats.WriteErrors.Add(1)
 		s.reset(st.id, codeEnhanceYourCalm)
 		return

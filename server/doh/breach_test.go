@@ -1,7 +1,6 @@
 package doh
 
 import (
-
 	"dens/server/intake"
 
 	"golang.org/x/net/http2"

@@ -46,7 +46,7 @@ func (s *Session) settings(f *frame) *connError {
 	s.stage = stageOpen
 	s.out = appendFrame(s.out, 0, typeSettings, flagAck, 0)
 	s.pushAll()
-	return s.pay(5)
+	return s.pay(5 + len(f.payload)/6)
 }
 
 func (s *Session) setting(id uint16, value uint32) *connError {
@@ -65,6 +65,9 @@ func (s *Session) setting(id uint16, value uint32) *connError {
 			return errWindow
 		}
 		delta := int64(value) - s.firstWindow
+		if delta < 0 {
+			s.settle() // likewise what the wider windows let through
+		}
 		s.firstWindow = int64(value)
 		for _, st := range s.streams {
 			if st.window += delta; st.window > maxWindow {

@@ -26,6 +26,7 @@ type h2stream struct {
 	json     bool
 	large    bool   // it has a place among the large requests
 	msg      []byte // the message, or what has come of it
+	held     int    // octets of it that Session.held counts
 	got      int    // octets of the body
 	length   int64  // that were announced; -1: none
 	room     int    // window from the client
@@ -57,9 +58,34 @@ func (s *Session) open(st *h2stream, next step, failed *refusal, length int64) {
 	st.from, st.next, st.refused, st.length = x.q.From, next, failed, length
 	st.named, st.json = x.named, x.json
 	if next == stepTake && failed == nil {
+		if !s.hold(st, len(x.q.Msg)) {
+			s.abandon(st, errBusy)
+			return
+		}
 		st.msg = append([]byte(nil), x.q.Msg...)
 	}
 	s.arm(st.deadline)
+}
+
+// maxHeld bounds the octets of requests that one connection has begun and not ended: far more than queries have
+// that are under way at once, and far less than all of its streams could make it keep.
+const maxHeld = 32 << 10
+
+// hold takes room for n octets of a request that has not come whole.
+func (s *Session) hold(st *h2stream, n int) bool {
+	if s.held+n > maxHeld {
+		s.r.in.Conf().Stats.Shed.Add(1)
+		return false
+	}
+	s.held += n
+	st.held += n
+	return true
+}
+
+// letGo gives that room back.
+func (s *Session) letGo(st *h2stream) {
+	s.held -= st.held
+	st.held = 0
 }
 
 // keep has a stream known until it is answered.
@@ -78,6 +104,7 @@ func (s *Session) keep(st *h2stream) *h2stream {
 // drop forgets a stream.
 func (s *Session) drop(st *h2stream) {
 	delete(s.streams, st.id)
+	s.letGo(st)
 	if st.large {
 		s.r.in.LeaveLarge()
 		st.large = false
@@ -151,7 +178,12 @@ func (s *Session) more(st *h2stream, body []byte) *connError {
 				s.abandon(st, errBusy)
 				return nil
 			}
+			s.letGo(st)
 			st.large = true
+		}
+		if !st.large && !s.hold(st, len(body)) {
+			s.abandon(st, errBusy)
+			return nil
 		}
 		st.msg = append(st.msg, body...)
 	}

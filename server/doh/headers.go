@@ -28,6 +28,8 @@ func (s *Session) headers(f *frame, in []byte, size int) (int, *connError) {
 		return size, s.trailers(st, f)
 	}
 	switch {
+	case f.id <= s.last && s.wasCut(f.id): // trailers, of a client that may not know yet
+		return size, s.pay(1)
 	case f.id == s.last:
 		return 0, errClosed
 	case f.id < s.last:

@@ -54,6 +54,7 @@ type Session struct {
 	working int         // goroutines, those of streams that are gone too
 	blocked []*h2stream // those whose reply waits for a window, in their order
 	queued  int         // octets of these
+	held    int         // octets of requests that have not come whole, but of those with a place among the large ones
 	cut     [8]uint32   // the last streams that were reset here
 	cuts    int
 
