@@ -57,7 +57,12 @@ type listener interface {
 // New returns a Server that does not listen yet. h answers behind the guards until SetHandler names others.
 func New(conf Config, h intake.Handler, guards ...intake.Guard) *Server {
 	conf = conf.withDefaults()
-	s := &Server{in: intake.New(conf.Config, h, guards...), open: make(map[binding][]listener), tickets: new(certs.Tickets)}
+	s := &Server{
+		in:         intake.New(conf.Config, h, guards...),
+		handshakes: stream.NewHandshakes(0, 0),
+		tickets:    new(certs.Tickets),
+		open:       make(map[binding][]listener),
+	}
 	s.doh = doh.New(s.in, conf.resource())
 	s.conf.Store(&conf)
 	return s

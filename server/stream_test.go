@@ -435,3 +435,19 @@ func TestConnsInAll(t *testing.T) {
 		t.Errorf("counted %+v, want one evicted, 3 open", got)
 	}
 }
+
+// TestHandshakesOfOneClient: its bound is that of all listeners together.
+func TestHandshakesOfOneClient(t *testing.T) {
+	cert, _ := newCertificate(t)
+	stats := new(intake.Stats)
+	s := begin(t, Config{
+		DoT: []string{"127.0.0.1:0"}, DoH: []string{"127.0.0.1:0"}, Certificate: cert,
+		Config: intake.Config{Stats: stats, Limits: intake.Limits{ReadTimeout: time.Minute}},
+	}, newActor())
+	const each, bound = 20, 32 // bound is the default of stream.NewHandshakes
+	for range each {
+		write(t, dialTCP(t, at(t, s, wire.DoT)), []byte{22})
+		write(t, dialTCP(t, at(t, s, wire.DoH)), []byte{22})
+	}
+	wait(t, "those above the bound to be refused", func() bool { return stats.Handshakes.Load() == 2*each-bound })
+}
