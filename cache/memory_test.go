@@ -125,6 +125,7 @@ func TestEviction(t *testing.T) {
 	}
 	if p, _ := m.Get(keyOf("a")); p != nil {
 		p.hit(p.stored)
+		p.hit(p.stored)
 	}
 	m.Set(kept("d", "all", "d"))
 	if m.has("b") || !m.has("a") || !m.has("c") || !m.has("d") {

@@ -9,11 +9,11 @@ import (
 // shard is a part of a Memory, by hash of the key, that evicts by S3-FIFO (Yang et al., "FIFO queues are all
 // you need for cache eviction", SOSP 2023):
 //
-//	new -> small -- asked for again --> main -- asked for since the last sweep --> main
+//	new -> small -- asked for often --> main -- asked for since the last sweep --> main
 //	         |                            |
 //	         +--> ghosts -- comes back -->+--> gone
 //
-// What is asked for but once passes through small, a tenth of the shard, and leaves main alone: a flood of
+// What is asked for but once or twice passes through small, a tenth of the shard, and leaves main alone: a flood of
 // random names cannot push out what is popular. A hit changes a counter in the entry, and nothing else.
 type shard struct {
 	table atomic.Pointer[table]
@@ -31,7 +31,7 @@ type shard struct {
 const (
 	firstChains = 64
 	smallShare  = 10 // small is evicted from while it is more than one of so many parts
-	promoting   = 1  // hits that an entry in small needs for main
+	promoting   = 2  // hits that an entry in small needs for main: to ask for random names twice is not enough
 	maxSweep    = 64 // entries that an eviction looks at, before it takes any
 )
 
