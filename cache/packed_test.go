@@ -31,10 +31,10 @@ func TestFoundWhileGrowing(t *testing.T) {
 			}
 		})
 	}
-	for i := range 20_000 {
+	for i := range 4_000 {
 		m.Set(kept(fmt.Sprintf("other%d", i), "other"))
 		m.Set(kept(fmt.Sprintf("steady%d", i%steady)))
-		if i%5000 == 4999 {
+		if i%1000 == 999 {
 			m.Drop("other")
 		}
 	}

@@ -74,7 +74,7 @@ func policies(t *testing.T, size int) map[string]policy {
 // has room for.
 func TestFlood(t *testing.T) {
 	const (
-		size  = 2000
+		size  = 1024
 		names = 4 * size // that are asked for in earnest, by Zipf's law
 		calm  = 20 * size
 		flood = 10 * size
