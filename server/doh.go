@@ -36,7 +36,8 @@ func (l doHListener) addr() net.Addr { return l.l.Addr() }
 func (l doHListener) serve() {
 	go l.l.Serve()
 	err := l.http.Serve(l.l.Handed())
-	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+	// A listener that drains closes what it hands over, maybe before the HTTP server knows.
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		l.s.in.Conf().Log.Error("HTTP/1.1 of DNS over HTTPS has ended", "address", l.addr().String(), "error", err)
 	}
 }
