@@ -233,17 +233,20 @@ func (m *message) set(iov *unix.Iovec, to *peerAddr, reply, control []byte) {
 }
 
 // send sends all replies. One that cannot be sent, such as to an address without a route, is counted and
-// passed over; while the socket has no room, it waits.
+// passed over. While the socket has no room, it waits for a moment; replies to neighbours that do not exist may
+// take all of the room for seconds, and what comes meanwhile is to be read all the same.
 func (s *socket) send(fd uintptr, replies []message) {
 	for len(replies) > 0 {
 		n, errno := mmsg(unix.SYS_SENDMMSG, fd, replies)
-		if errno == unix.EAGAIN {
-			n, errno = s.sendWaiting(replies)
-		}
 		switch errno {
 		case 0:
 			replies = replies[n:]
 		case unix.EINTR:
+		case unix.EAGAIN:
+			if !s.awaitRoom(fd) {
+				s.in.Conf().Stats.WriteErrors.Add(uint64(len(replies)))
+				return
+			}
 		default:
 			s.in.Conf().Stats.WriteErrors.Add(1)
 			replies = replies[1:]
@@ -251,27 +254,37 @@ func (s *socket) send(fd uintptr, replies []message) {
 	}
 }
 
-// sendWaiting is sendmmsg(2) that waits for room. A socket that is closed meanwhile has none.
-func (s *socket) sendWaiting(list []message) (n int, errno syscall.Errno) {
-	if err := s.raw.Write(func(fd uintptr) bool {
-		n, errno = mmsg(unix.SYS_SENDMMSG, fd, list)
-		return errno != unix.EAGAIN
-	}); err != nil {
-		errno = unix.EBADF
+// awaitRoom waits until the socket has room for replies, and reports whether that was before sendWait was over. It
+// does not wait by way of the poller, where whoever waits to send keeps out the others, too.
+func (s *socket) awaitRoom(fd uintptr) bool {
+	if time.Now().Before(s.impatient) {
+		return false
 	}
-	return n, errno
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(sendWait/time.Millisecond))
+	if n > 0 || errors.Is(err, unix.EINTR) {
+		return true
+	}
+	s.impatient = time.Now().Add(sendPause)
+	return false
 }
 
-// sendLater sends a reply that was waited for.
+// sendLater sends a reply that was waited for. When the socket has no room, it tries again a few times.
 func (s *socket) sendLater(p *packet, reply []byte) error {
 	var m message
 	var iov unix.Iovec
 	m.set(&iov, &p.peer, reply, p.control)
-	for {
-		switch _, errno := s.sendWaiting(unsafe.Slice(&m, 1)); errno {
-		case 0:
+	for try := 0; ; try++ {
+		var errno syscall.Errno
+		if err := s.raw.Control(func(fd uintptr) {
+			_, errno = mmsg(unix.SYS_SENDMMSG, fd, unsafe.Slice(&m, 1))
+		}); err != nil {
+			return err
+		}
+		switch {
+		case errno == 0:
 			return nil
-		case unix.EINTR:
+		case try < sendTries && (errno == unix.EAGAIN || errno == unix.EINTR):
+			time.Sleep(sendWait / sendTries)
 		default:
 			return os.NewSyscallError("sendmmsg", errno)
 		}

@@ -42,7 +42,20 @@ type socket struct {
 	raw    rawConn
 	read   func(*socket) error // reads and answers until the deadline or an error
 	reader uint8               // wire.Query.Reader
+
+	impatient time.Time // of the reader: until when replies without room are not waited for
 }
+
+// sendWait is how long a reply waits for room in the socket's buffer, and sendPause is for how long the reader does
+// not wait again when that was in vain.
+const (
+	sendWait  = 20 * time.Millisecond
+	sendPause = time.Second
+	sendTries = 5
+)
+
+// armWrite sets the write deadline before a write that may wait.
+func (s *socket) armWrite() { _ = s.conn.SetWriteDeadline(time.Now().Add(sendWait)) }
 
 // Config is what a Listener is made with.
 type Config struct {

@@ -48,6 +48,7 @@ func readPlain(s *socket) error {
 				s.wait(p, s.sendPlain)
 			}
 		case len(out) > 0:
+			s.armWrite()
 			if _, _, err := s.conn.WriteMsgUDPAddrPort(out, source, from); err != nil {
 				s.in.Conf().Stats.WriteErrors.Add(1)
 			}
@@ -56,6 +57,7 @@ func readPlain(s *socket) error {
 }
 
 func (s *socket) sendPlain(p *packet, reply []byte) error {
+	s.armWrite()
 	_, _, err := s.conn.WriteMsgUDPAddrPort(reply, p.control, p.to)
 	return err
 }
