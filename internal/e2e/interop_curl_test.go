@@ -100,6 +100,26 @@ func checkCurlReply(t *testing.T, version string, args []string) {
 	}
 }
 
+// checkClaims asks as a client that may not, and says that it passes on what another asks: no proxy is trusted here.
+func checkClaims(t *testing.T, w *interop) {
+	before := metric(t, w.dens, "dens_refused_total")
+	encrypted, plain := "https://"+interopAddress+"/dns-query", "http://"+interopAddress+":8053/dns-query"
+	for _, request := range [][]string{{"--http2", encrypted}, {"--http1.1", encrypted}, {"--http2-prior-knowledge", plain}, {"--http1.1", plain}} {
+		ask := func(more ...string) string {
+			return curl(t, append(more, request[0], "-H", "X-Forwarded-For: "+interopAddress, "-H", "Forwarded: for="+interopAddress, request[1]+"?name=alice.eth")...)
+		}
+		if out := ask(); !strings.Contains(out, `"data":"192.0.2.10"`) {
+			t.Errorf("curl %q: %s", request, out)
+		}
+		if out := ask("--interface", interopOutside); !strings.Contains(out, `"Status":5`) || strings.Contains(out, "192.0.2.10") {
+			t.Errorf("curl %q from %s: %s", request, interopOutside, out)
+		}
+	}
+	if n := metric(t, w.dens, "dens_refused_total") - before; n != 4 {
+		t.Errorf("%v requests counted as refused, want 4", n)
+	}
+}
+
 func cutLast(s, sep string) (before, after string, found bool) {
 	at := strings.LastIndex(s, sep)
 	if at < 0 {

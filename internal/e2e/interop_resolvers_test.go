@@ -90,7 +90,7 @@ func placeFile(t *testing.T, name, text string) string {
 }
 
 // checkResolved has programs of the machine ask systemd-resolved, which speaks TLS with dens and insists on its name.
-func checkResolved(t *testing.T, w *interop) {
+func checkResolved(t *testing.T, _ *interop) {
 	const stub = "127.0.0.53"
 	files := t.TempDir()
 	for name, text := range map[string]string{
@@ -109,7 +109,7 @@ func checkResolved(t *testing.T, w *interop) {
 mkdir -p /run/systemd/resolved.conf.d
 cp "$1/resolved.conf" /run/systemd/resolved.conf.d/dens.conf
 exec "$2"`, bed.Tool(t, "systemd-resolved"))
-	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+w.ca)
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+interopTrusted)
 	p := bed.StartCmd(t, cmd)
 	checkRows(t, p, stub+":53")
 

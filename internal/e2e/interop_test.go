@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,10 +17,12 @@ import (
 
 // Where the servers of the interoperability tests are, each on the ports of the protocols.
 const (
-	interopAddress = "127.0.0.1" // dens with a certificate for dens.example of an authority that the machine trusts
-	interopSelf    = "127.0.0.3" // dens with a certificate that it made itself
-	interopNobody  = "127.0.0.9" // the machine's resolver: nobody is there
+	interopAddress = "127.0.0.1"   // dens with a certificate for dens.example of an authority that the machine trusts
+	interopSelf    = "127.0.0.3"   // dens with a certificate that it made itself
+	interopNobody  = "127.0.0.9"   // the machine's resolver: nobody is there
+	interopOutside = "203.0.113.1" // a client that may not ask
 	interopName    = "dens.example"
+	interopTrusted = "/etc/ssl/certs/ca-certificates.crt" // the authorities that the machine trusts
 )
 
 // interop is a machine with dens on it, for clients as they come.
@@ -47,6 +47,7 @@ func TestInterop(t *testing.T) {
 			"resumption":       checkResumption,
 			"curl's DoH":       checkCurlDoH,
 			"curl by hand":     checkCurl,
+			"curl's claims":    checkClaims,
 			"Chromium":         checkChromium,
 			"systemd-resolved": checkResolved,
 			"Unbound":          checkUnboundTLS,
@@ -97,7 +98,7 @@ func interopFiles(t *testing.T, ca string) {
 	t.Helper()
 	script := `
 cp -a /etc "$1"
-cp "$2" "$1/etc/ssl/certs/ca-certificates.crt"
+cp "$2" "$1$4"
 rm -f "$1/etc/resolv.conf"
 echo "nameserver $3" > "$1/etc/resolv.conf"
 grep -q '^systemd-resolve:' /etc/passwd || {
@@ -108,14 +109,7 @@ mount --bind "$1/etc" /etc
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/systemd
 `
-	dir := t.TempDir()
-	// systemd-resolved reads the authority as a user of its own.
-	for _, d := range []string{filepath.Dir(ca), filepath.Dir(filepath.Dir(ca))} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	bed.Run(t, bed.Tool(t, "bash"), "-ec", script, "bash", dir, ca, interopNobody)
+	bed.Run(t, bed.Tool(t, "bash"), "-ec", script, "bash", t.TempDir(), ca, interopNobody, interopTrusted)
 	t.Cleanup(func() {
 		if err := syscall.Unmount("/etc", syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount /etc: %v", err)
@@ -131,7 +125,7 @@ func interopNetwork(t *testing.T) {
 	bed.Run(t, ip, "link", "add", "near", "type", "veth", "peer", "name", "far")
 	bed.Run(t, ip, "link", "set", "near", "up")
 	bed.Run(t, ip, "link", "set", "far", "up")
-	bed.Run(t, ip, "address", "add", "203.0.113.1/24", "dev", "near")
+	bed.Run(t, ip, "address", "add", interopOutside+"/24", "dev", "near")
 	for _, a := range []string{demo.GatewayA, "192.0.2.10", "198.51.100.80"} {
 		bed.Run(t, ip, "address", "add", a+"/32", "dev", "lo")
 	}
