@@ -199,7 +199,13 @@ type hiddenConn struct {
 
 func (h *hiddenConn) Write(p []byte) (int, error) {
 	h.writes.Add(1)
-	return h.Conn.Write(p)
+	n, err := h.Conn.Write(p[:len(p)/2])
+	if err != nil {
+		return n, err
+	}
+	runtime.Gosched() // in two pieces, as when the kernel has not enough room
+	m, err := h.Conn.Write(p[n:])
+	return n + m, err
 }
 
 func (h *hiddenConn) CloseWrite() error { return h.Conn.(*net.TCPConn).CloseWrite() }
