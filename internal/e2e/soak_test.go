@@ -37,7 +37,7 @@ const (
 	soakDescriptors = 8
 	soakMemory      = 48 << 20
 	// soakSpare is how many UDP sockets without a port may be kept for two upstream servers, and some closing ones.
-	soakSpare = 2*32 + 4
+	soakSpare = 2*256 + 4
 )
 
 // TestSoak asks over all transports at once while clients mean harm, certificates are renewed, the configuration
