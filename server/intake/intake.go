@@ -84,16 +84,16 @@ func (in *Intake) Take(q *wire.Query, buf []byte) (reply []byte, done bool) {
 	if q.Reader == 0 {
 		q.Reader = uint8(q.From.Addr.Port()) // a transport that does not say: by connection
 	}
-	q.Peek()
-	if q.Kind == wire.Silent {
-		conf.Stats.Malformed.Add(1)
-		return buf[:0], true
-	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			reply, done = in.panicReply(conf, cause, q, buf), true
 		}
 	}()
+	q.Peek()
+	if q.Kind == wire.Silent {
+		conf.Stats.Malformed.Add(1)
+		return buf[:0], true
+	}
 	conf.Cookies.judge(q)
 	if q.From.Cookie.State != wire.CookieNone {
 		conf.Stats.Cookies[q.From.Cookie.State].Add(q.Reader)
@@ -168,10 +168,15 @@ func (c *Config) countSilent(reply []byte) {
 	}
 }
 
-// panicReply is the answer to a request whose handling panicked.
-func (in *Intake) panicReply(conf *Config, cause any, q *wire.Query, buf []byte) []byte {
+// panicReply is the answer to a request whose handling panicked: silence, when making that panics, too.
+func (in *Intake) panicReply(conf *Config, cause any, q *wire.Query, buf []byte) (reply []byte) {
 	conf.Stats.Panics.Add(1)
 	in.logPanic(conf, cause)
+	defer func() {
+		if recover() != nil {
+			reply = buf[:0]
+		}
+	}()
 	return q.AppendStatus(buf[:0], q.Msg, wire.Status{Rcode: wire.RcodeServerFailure, Cookie: q.From.Cookie.Option()})
 }
 
