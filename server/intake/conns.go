@@ -29,7 +29,7 @@ type Place struct {
 	counters *connStats
 	close    func() // closes the connection, to make room for another
 	under    atomic.Int32
-	last     atomic.Int64 // when the last request ended, or the connection began, in Unix nanoseconds
+	last     atomic.Int64 // when the last request ended, or the connection began, as Intake.age
 }
 
 // Admit gives a connection a place, or returns nil when there is none: the connection is to be closed. When
@@ -38,7 +38,7 @@ type Place struct {
 func (in *Intake) Admit(client netip.Addr, proto wire.Protocol, close func()) *Place {
 	conf := in.conf.Load()
 	p := &Place{in: in, client: clientOf(client), proxy: conf.isProxy(client), counters: &conf.Stats.conns[proto], close: close}
-	p.last.Store(time.Now().UnixNano())
+	p.last.Store(in.age())
 	victim, ok := in.conns.put(p, conf)
 	if victim != nil {
 		victim.counters.evicted.Add(1)
@@ -113,7 +113,7 @@ func (p *Place) Begin(n int) { p.under.Add(int32(n)) }
 
 // End says that n requests were answered.
 func (p *Place) End(n int) {
-	p.last.Store(time.Now().UnixNano())
+	p.last.Store(p.in.age())
 	p.under.Add(-int32(n))
 }
 
@@ -122,7 +122,7 @@ func (p *Place) Idle() time.Duration {
 	if p.under.Load() > 0 {
 		return 0
 	}
-	return time.Since(time.Unix(0, p.last.Load()))
+	return time.Duration(p.in.age() - p.last.Load())
 }
 
 // Leave gives the place back. It may be called more than once.
@@ -134,6 +134,9 @@ func (p *Place) Leave() {
 		p.counters.open.Add(-1)
 	}
 }
+
+// age is how old the Intake is, in nanoseconds. Nobody sets this clock while it runs.
+func (in *Intake) age() int64 { return int64(time.Since(in.start)) }
 
 // clientOf is what counts as one client: an IPv4 address, or the /64 that one IPv6 host or home has.
 func clientOf(ip netip.Addr) netip.Prefix {

@@ -12,6 +12,7 @@ import (
 type Intake struct {
 	conf   atomic.Pointer[Config]
 	route  atomic.Pointer[route]
+	start  time.Time
 	base   context.Context
 	cancel context.CancelFunc
 	epochs epochs
@@ -37,7 +38,7 @@ func (r *route) sent(q *wire.Query, size int) {
 
 // New returns an Intake that serves with h behind the guards.
 func New(conf Config, h Handler, guards ...Guard) *Intake {
-	in := &Intake{conns: newConnTable()}
+	in := &Intake{start: time.Now(), conns: newConnTable()}
 	in.base, in.cancel = context.WithCancel(context.Background())
 	in.epochs.base = in.base
 	in.Configure(conf)
