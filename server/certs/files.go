@@ -140,14 +140,13 @@ func (f *Files) NextProtos() []string { return nil }
 // Status implements Keeper.
 func (f *Files) Status() Status {
 	s := statusOf("files", f.current.Load())
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.Error = f.failed
+	s.Error = f.failure()
 	return s
 }
 
 // Run implements Keeper: it looks at the files every interval, loads them when they have changed, and logs
-// what came of it. A broken pair is tried again when the files change again.
+// what came of it. A pair that is not usable is tried again each time, since what was in the way need not be the
+// files: too many of them open, a right that came late.
 func (f *Files) Run(ctx context.Context) {
 	ticker := time.NewTicker(f.conf.Interval)
 	defer ticker.Stop()
@@ -157,26 +156,36 @@ func (f *Files) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if !f.changed() {
+		if !f.changed() && f.failure() == "" {
 			continue
 		}
 		err := f.load()
-		f.note(err)
-		if err != nil {
+		news := f.note(err)
+		switch {
+		case err == nil:
+			f.conf.Log.Info("certificate reloaded", "file", f.conf.CertName, "expires", f.current.Load().Leaf.NotAfter)
+		case news:
 			f.conf.Log.Error("the new certificate is not usable, the old one stays", "error", err)
-			continue
 		}
-		f.conf.Log.Info("certificate reloaded", "file", f.conf.CertName, "expires", f.current.Load().Leaf.NotAfter)
 	}
 }
 
-func (f *Files) note(err error) {
+// note keeps what came of a reload, and reports whether that is another failure than before.
+func (f *Files) note(err error) (news bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.failed
 	f.failed = ""
 	if err != nil {
 		f.failed = err.Error()
 	}
+	return f.failed != before
+}
+
+func (f *Files) failure() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
 }
 
 func (f *Files) changed() bool {

@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -126,6 +127,31 @@ func TestFilesBehindALink(t *testing.T) {
 	if strings.Contains(log.String(), "not usable") {
 		t.Errorf("log:\n%s", log.String())
 	}
+}
+
+// TestFilesNotReadAtFirst: what kept a new pair from being read is no longer there, and the files have not changed
+// since.
+func TestFilesNotReadAtFirst(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, "first")
+	var log syncBuffer
+	f, err := NewFiles(FilesConfig{Cert: cert, Key: key, Interval: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePair(t, dir, "second")
+	f.changed()                                   // the change is seen,
+	f.note(errors.New("too many files are open")) // but not read
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.Run(ctx)
+	}()
+	wait(t, "the second pair", func() bool { return f.current.Load().Leaf.Subject.CommonName == "second" })
+	wait(t, "the failure to be forgotten", func() bool { return f.Status().Error == "" })
+	cancel()
+	<-done
 }
 
 func TestFilesErrorsNameTheFile(t *testing.T) {
