@@ -126,7 +126,7 @@ func (a *ACME) newTransport() (*http.Transport, error) {
 func (a *ACME) newClient() *acme.Client {
 	return &acme.Client{
 		Key: a.account, DirectoryURL: a.conf.Directory, UserAgent: "dens", RetryBackoff: backoffRequest,
-		HTTPClient: &http.Client{Transport: a.transport, Timeout: 30 * time.Second},
+		HTTPClient: &http.Client{Transport: bounded{a.transport}, Timeout: 30 * time.Second},
 	}
 }
 
@@ -261,20 +261,23 @@ func (a *ACME) Status() Status {
 	return s
 }
 
-func (a *ACME) note(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.failed = ""
+// note keeps why the last attempt was none, and returns it.
+func (a *ACME) note(err error) (reason string) {
 	if err != nil {
 		text := err.Error()
-		a.failed = strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
+		reason = strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failed = reason
+	return reason
 }
 
 // maxReason bounds what is kept of an error, parts of which the ACME server has written.
 const maxReason = 1000
 
-// Retry has Run try again at once, if it waits after a failure: whoever calls it may have mended the cause.
+// Retry has Run try again at once, if it waits after a failure: whoever calls it may have mended the cause. It does
+// not when the ACME server has set a limit to how often it is asked.
 func (a *ACME) Retry() {
 	select {
 	case a.retry <- struct{}{}:

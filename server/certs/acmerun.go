@@ -14,7 +14,8 @@ import (
 const (
 	firstWait   = 5 * time.Second // where the ACME server was not reached, or is not well
 	refusedWait = 15 * time.Minute
-	longestWait = 12 * time.Hour // also where the server asks for more
+	longestWait = 12 * time.Hour  // also where the server asks for more
+	renewWait   = 5 * time.Second // after a success, however short the life of the certificate is
 )
 
 // Run implements Keeper.
@@ -40,9 +41,13 @@ func (a *ACME) Run(ctx context.Context) {
 		}
 		wait := tries.failure(err)
 		wait += time.Duration(float64(wait) * a.conf.Chance() / 10)
-		a.note(err)
-		a.conf.Log.Error("no certificate from the ACME server", "error", err, "names", a.conf.Domains, "next attempt in", wait.Round(time.Second))
-		if !a.rest(ctx, wait) {
+		reason := a.note(err)
+		a.conf.Log.Error("no certificate from the ACME server", "error", reason, "names", a.conf.Domains, "next attempt in", wait.Round(time.Second))
+		rest := a.rest
+		if _, limited := rateLimit(err); limited {
+			rest = sleep
+		}
+		if !rest(ctx, wait) {
 			return
 		}
 	}
@@ -108,8 +113,11 @@ func (r *retries) failure(err error) time.Duration {
 	return firstWait
 }
 
-// isRefusal reports whether the ACME server itself has said no, and would again.
+// isRefusal reports whether the ACME server itself has said no, or has given what is of no use, and would again.
 func isRefusal(err error) bool {
+	if errors.Is(err, errUseless) {
+		return true
+	}
 	if _, ok := errors.AsType[*acme.AuthorizationError](err); ok {
 		return true
 	}
@@ -142,7 +150,7 @@ func (a *ACME) sleepUntilDue(ctx context.Context, succeeded time.Time) bool {
 		life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
 		left := time.Until(renewAt(cert.Leaf).Add(-time.Duration(float64(life) * early / 30)))
 		if !succeeded.IsZero() {
-			left = max(left, life/2-time.Since(succeeded))
+			left = max(left, max(life/2, renewWait)-time.Since(succeeded))
 		}
 		if left <= 0 {
 			return ctx.Err() == nil

@@ -127,13 +127,19 @@ func (a *ACME) finish(ctx context.Context, client *acme.Client, order *acme.Orde
 	}
 	pair, err := makePair(key, chain)
 	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+		return nil, fmt.Errorf("%w: %w", errUseless, err)
 	}
 	if !covers(pair.Leaf, a.names, a.addrs) {
-		return nil, errors.New("certificate: it is not for all that was ordered")
+		return nil, fmt.Errorf("%w: it is not for all that was ordered", errUseless)
+	}
+	if !pair.Leaf.NotAfter.After(pair.Leaf.NotBefore) {
+		return nil, fmt.Errorf("%w: it is never valid", errUseless)
 	}
 	return pair, nil
 }
+
+// errUseless is for a certificate that was given, which authorities do only so often, and is not to be shown.
+var errUseless = errors.New("the certificate is of no use")
 
 // keep writes a certificate and its key to the cache.
 func (a *ACME) keep(cert *tls.Certificate) error {
