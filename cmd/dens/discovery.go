@@ -44,8 +44,26 @@ func (id *identity) offer(cfg *configs.Config) discovery.Offer {
 	l := discovery.Listeners{DoH: cfg.Listen.DoH, DoT: cfg.Listen.DoT, DoQ: cfg.Listen.DoQ, Path: cfg.DoH.Path}
 	if own := cfg.Discovery.Addresses; len(own) > 0 {
 		l.DoH, l.DoT, l.DoQ = placed(l.DoH, own), placed(l.DoT, own), placed(l.DoQ, own)
+		return discovery.Offer{Name: names[0], Names: names, Endpoints: l.Endpoints(nil)}
 	}
-	return discovery.Offer{Name: names[0], Names: names, Endpoints: l.Endpoints(reachable(cfg, machineAddresses()))}
+	if othersAsk(&cfg.Listen) {
+		l.DoH, l.DoT, l.DoQ = outer(l.DoH), outer(l.DoT), outer(l.DoQ)
+	}
+	endpoints := l.Endpoints(reachable(cfg, machineAddresses()))
+	for i := range endpoints {
+		endpoints[i].Addrs = reachable(cfg, endpoints[i].Addrs)
+	}
+	return discovery.Offer{Name: names[0], Names: names, Endpoints: endpoints}
+}
+
+// othersAsk reports whether others than this machine can ask.
+func othersAsk(l *configs.Listen) bool {
+	return len(outer(slices.Concat(l.DNS, l.DoT, l.DoH, l.DoQ))) > 0
+}
+
+// outer leaves out the listeners that only this machine reaches: they are of no use to others.
+func outer(list []netip.AddrPort) []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(list), func(a netip.AddrPort) bool { return a.Addr().Unmap().IsLoopback() })
 }
 
 // placed are listeners as clients find them: at other addresses, by the same ports.
@@ -102,7 +120,7 @@ func discoveryZones(cfg *configs.Config) []string {
 // discoveryDigest is all of the configuration that clients are told, or that it depends on.
 func discoveryDigest(cfg *configs.Config) string {
 	l := &cfg.Listen
-	return fmt.Sprint(l.DoH, l.DoT, l.DoQ, cfg.DoH.Path, cfg.Discovery.Addresses, cfg.Access.Allow,
+	return fmt.Sprint(othersAsk(l), l.DoH, l.DoT, l.DoQ, cfg.DoH.Path, cfg.Discovery.Addresses, cfg.Access.Allow,
 		cfg.TLS.Name, cfg.TLS.ACME.Domains, cfg.TLS.SelfSigned, cfg.TLS.Cert)
 }
 
@@ -165,7 +183,7 @@ func ownAddresses(cfg *configs.Config) []netip.Addr {
 			continue
 		}
 		add(netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback())
-		add(machineAddresses()...)
+		add(reachable(cfg, machineAddresses())...) // the certificate is shown to all who come
 	}
 	return out
 }
