@@ -130,9 +130,9 @@ func TestSessionSettles(t *testing.T) {
 			a := newActor()
 			p := newPeer(t, intake.Config{}, a)
 			conn := stuckConn{p.conn, make(chan struct{}), make(chan struct{})}
-			p.s = newSession(p.res, conn)
 			p.greet().get(1, "slow.example")
 			p.send()
+			p.s.conn = conn
 			p.replies()
 			close(a.release)
 			<-conn.begun // the reply is made, and waits to be written

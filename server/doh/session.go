@@ -173,7 +173,8 @@ func (s *Session) greet(in []byte, n *int) *connError {
 		return nil
 	}
 	*n, s.stage, s.creditSince = have, stageSettings, s.now
-	s.out = appendSettings(s.out, s.r.in.Conf().MaxPipeline)
+	// Written at once: what Receive returns may leave after a reply that was waited for, and these come first.
+	_ = s.conn.Write(appendSettings(nil, s.r.in.Conf().MaxPipeline))
 	return nil
 }
 

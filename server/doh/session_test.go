@@ -221,3 +221,27 @@ func TestSessionAllocates(t *testing.T) {
 		t.Errorf("%.2f allocations for each hit", per)
 	}
 }
+
+// TestSessionSettingsFirst: they come before a reply that was waited for, however soon that is made.
+func TestSessionSettingsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, intake.Config{}, newActor()).greet()
+		p.get(1, "late.example")
+		_, out, err := p.s.Receive(bytes.Clone(p.in.Bytes()), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the reply is written, and out is not
+		p.must(p.conn.Write(out))
+		first, err := http2.NewFramer(nil, bytes.NewReader(p.conn.written.Bytes())).ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := first.(*http2.SettingsFrame); !ok || f.IsAck() {
+			t.Errorf("the first frame is %v", first)
+		}
+		if expect200(t, p.replies(), 1); p.left().under != 0 {
+			t.Errorf("%+v are left", p.left())
+		}
+	})
+}
