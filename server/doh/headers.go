@@ -119,7 +119,7 @@ func (s *Session) request(st *h2stream, ended bool) {
 		s.abandon(st, failed)
 	case !ended && (failed != nil || next != stepDone):
 		if h.expects {
-			s.out = s.appendContinue(s.out, st.id)
+			_ = s.conn.Write(s.appendContinue(nil, st.id)) // at once, like the first SETTINGS: the body may be here
 		}
 		s.open(st, next, failed, h.length)
 	case ended && h.length > 0: // RFC 9113 section 8.1.1

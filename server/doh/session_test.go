@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"dens/server/intake"
 )
@@ -222,25 +223,41 @@ func TestSessionAllocates(t *testing.T) {
 	}
 }
 
-// TestSessionSettingsFirst: they come before a reply that was waited for, however soon that is made.
-func TestSessionSettingsFirst(t *testing.T) {
+// TestSessionFirstThings: SETTINGS come before a reply that was waited for, and so does leave to send the body, however
+// soon that reply is made.
+func TestSessionFirstThings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, intake.Config{}, newActor()).greet()
-		p.get(1, "late.example")
-		_, out, err := p.s.Receive(bytes.Clone(p.in.Bytes()), nil)
-		if err != nil {
-			t.Fatal(err)
+		p.post(1, "expect", "100-continue")
+		p.must(p.framer.WriteData(1, true, packed(t, question("late.example"))))
+		var outs []byte
+		for in := bytes.Clone(p.in.Bytes()); len(in) > 0; {
+			n, out, err := p.s.Receive(in, nil)
+			if p.must(err); n == 0 {
+				break
+			}
+			in, outs = in[n:], append(outs, out...)
 		}
-		synctest.Wait() // the reply is written, and out is not
-		p.must(p.conn.Write(out))
-		first, err := http2.NewFramer(nil, bytes.NewReader(p.conn.written.Bytes())).ReadFrame()
-		if err != nil {
-			t.Fatal(err)
+		synctest.Wait() // the reply is written, and outs are not
+		p.must(p.conn.Write(outs))
+		framer := http2.NewFramer(nil, bytes.NewReader(p.conn.written.Bytes()))
+		framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		var order []string
+		for {
+			f, err := framer.ReadFrame()
+			if err != nil {
+				break
+			}
+			if h, ok := f.(*http2.MetaHeadersFrame); ok {
+				order = append(order, h.PseudoValue("status"))
+			} else {
+				order = append(order, f.Header().Type.String())
+			}
 		}
-		if f, ok := first.(*http2.SettingsFrame); !ok || f.IsAck() {
-			t.Errorf("the first frame is %v", first)
+		if got := strings.Join(order, " "); got != "SETTINGS 100 200 DATA SETTINGS" {
+			t.Errorf("came in the order %s", got)
 		}
-		if expect200(t, p.replies(), 1); p.left().under != 0 {
+		if p.left() != (left{}) {
 			t.Errorf("%+v are left", p.left())
 		}
 	})
