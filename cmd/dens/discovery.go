@@ -104,15 +104,16 @@ func serverNames(cfg *configs.Config, status certs.Status) []string {
 // maxServerNames is how many names an authority would sign at once.
 const maxServerNames = 100
 
-// discoveryZones are the zones in which clients are told of the encrypted listeners, as far as the configuration
-// alone says.
-func discoveryZones(cfg *configs.Config) []string {
-	if !cfg.Discovery.Enabled || !cfg.Listen.Encrypted() {
-		return nil
+// told maps the zones in which clients are told of the encrypted listeners to all that this depends on.
+func (g *generation) told() map[string]string {
+	zones := map[string]string{}
+	if g.identity == nil || !g.cfg.Discovery.Enabled {
+		return zones
 	}
-	zones := []string{"resolver.arpa."}
-	for _, name := range serverNames(cfg, certs.Status{}) {
-		zones = append(zones, "_dns."+name)
+	names, digest := serverNames(g.cfg, g.identity.Status()), discoveryDigest(g.cfg)
+	zones["resolver.arpa."] = fmt.Sprint(digest, names)
+	for _, name := range names {
+		zones["_dns."+name] = digest + names[0]
 	}
 	return zones
 }

@@ -3,11 +3,15 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"dens/configs"
 	"dens/server/certs"
 )
 
@@ -54,5 +58,48 @@ func TestOwnAddresses(t *testing.T) {
 	}
 	if len(own) < 2 || !slices.Contains(own, netip.IPv6Loopback()) {
 		t.Errorf("%s", own)
+	}
+}
+
+// TestToldOverReloads: what the cache has of the encrypted listeners does not outlive their configuration, also where
+// the certificate alone says what the server's names are.
+func TestToldOverReloads(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pair.pem")
+	if _, err := certs.NewSelfSigned(certs.SelfSignedConfig{State: file, Names: []string{"dns.example"}}); err != nil {
+		t.Fatal(err)
+	}
+	dot := freePort(t)
+	config := func(more string) *configs.Config {
+		return parsed(t, fmt.Sprintf("%slisten: { dns: ['127.0.0.1:0'], http: '', dot: ['127.0.0.1:%d'] }\ntls: { cert: %s, key: %s }\n%s", quiet, dot, file, file, more))
+	}
+	d, _ := running(t, config(""))
+	for _, tt := range []struct{ more, want string }{
+		{"", "127.0.0.1"},
+		{"discovery: { addresses: [192.0.2.1] }\n", "192.0.2.1"},
+		{"discovery: { enabled: false }\n", ""},
+		{"", "127.0.0.1"},
+	} {
+		if err := d.reload(t.Context(), config(tt.more)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"_dns.dns.example.", "_dns.resolver.arpa."} {
+			for range 2 { // the second is from the cache
+				reply, err := dns.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeSVCB), d.server.Addrs()[0].Addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				hint := ""
+				for _, rr := range reply.Answer {
+					for _, v := range rr.(*dns.SVCB).Value {
+						if v.Key() == dns.SVCB_IPV4HINT {
+							hint = v.String()
+						}
+					}
+				}
+				if hint != tt.want {
+					t.Errorf("%s with %q: %q, want %q", name, tt.more, hint, tt.want)
+				}
+			}
+		}
 	}
 }

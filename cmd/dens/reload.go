@@ -63,7 +63,7 @@ func (d *daemonState) dropChanged(old, gen *generation) {
 	if len(tags) > 0 {
 		dropped += gen.cache.Drop(tags...)
 	}
-	zones := changed(routeKinds(old.cfg), routeKinds(gen.cfg))
+	zones := append(changed(routeKinds(old.cfg), routeKinds(gen.cfg)), changed(old.told(), gen.told())...)
 	if len(zones) > 0 {
 		var names [][]byte
 		for _, zone := range zones {
@@ -228,9 +228,6 @@ func routeKinds(cfg *configs.Config) map[string]string {
 	}
 	if r.Private.Refuse {
 		kinds["."] += " but for private addresses outside of " + strings.Join(r.Private.Zones, " ")
-	}
-	for _, zone := range discoveryZones(cfg) {
-		kinds[zone] += " told of " + discoveryDigest(cfg)
 	}
 	for _, n := range cfg.Names {
 		for _, zone := range append([]string{n.Zone}, n.Aliases...) {
