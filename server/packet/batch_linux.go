@@ -56,6 +56,7 @@ type batch struct {
 	replies  [batchSize]message // for sendmmsg(2)
 	slots    [batchSize]slot
 	query    wire.Query // the one that is being answered
+	pace     pace
 }
 
 // message is struct mmsghdr of recvmmsg(2), and what its header points to besides the buffers.
@@ -169,6 +170,7 @@ func readBatches(s *socket) error {
 				runtime.Gosched()
 			}
 			b.arm(n, s.wildcard)
+			b.pace.note(n, s.spread)
 			if n < batchSize {
 				return false // the kernel had no more: what comes now wakes the wait
 			}

@@ -22,4 +22,9 @@ func enlarge(conn *net.UDPConn) {
 	_ = conn.SetWriteBuffer(socketBuffer)
 }
 
+// spread is for systems that can be told which socket gets a packet.
+type spread struct{}
+
+func newSpread(syscall.RawConn, int) *spread { return nil }
+
 type peerAddr struct{}

@@ -28,6 +28,7 @@ type Listener struct {
 	addr     netip.AddrPort
 	wildcard bool // the address asked comes with each packet
 	sockets  []*socket
+	spread   *spread // nil: the kernel spreads the packets by itself
 	reading  sync.WaitGroup
 	served   chan struct{} // closed when Serve was called
 	misses   sync.WaitGroup
@@ -75,7 +76,8 @@ func Listen(in *intake.Intake, conf Config) (*Listener, error) {
 	l.wildcard = l.addr.Addr().IsUnspecified()
 	l.packets.New = func() any { return new(packet) }
 	read := readPlain
-	if !conf.Plain && batches(conns[0]) {
+	batched := !conf.Plain && batches(conns[0])
+	if batched {
 		read = readBatches
 	}
 	for i, conn := range conns {
@@ -88,6 +90,9 @@ func Listen(in *intake.Intake, conf Config) (*Listener, error) {
 			return nil, err
 		}
 		l.sockets = append(l.sockets, s)
+	}
+	if batched {
+		l.spread = newSpread(l.sockets[0].raw, len(l.sockets))
 	}
 	return l, nil
 }
