@@ -71,6 +71,7 @@ func TestRequestStreams(t *testing.T) {
 		{name: "PUSH_PROMISE", send: aFrame(framePushPromise, 1), conn: h3FrameUnexpected},
 		{name: "a frame of HTTP/2", send: aFrame(0x8, 1), conn: h3FrameUnexpected},
 		{name: "long unknown frames", send: aFrame(0x21, make([]byte, maxSkipped+1)...), conn: h3ExcessiveLoad},
+		{name: "many empty unknown frames", send: bytes.Repeat(aFrame(0x21), maxSkipped+1), conn: h3ExcessiveLoad},
 		{name: "a dynamic table", send: aFrame(frameHeaders, 1, 0, 0x80), conn: qpackDecompression},
 		{name: "a broken block", send: aFrame(frameHeaders, 0, 0, 0xff), conn: qpackDecompression},
 		{name: "no path", send: aHeader(get[:3]...), str: h3MessageError},
@@ -153,6 +154,7 @@ func TestBodies(t *testing.T) {
 		{"too short", join(with(post, "content-length 4"), aFrame(frameData, 'a', 'b', 'c')), "abc", errLength},
 		{"too long", join(with(post, "content-length 2"), aFrame(frameData, 'a', 'b', 'c')), "abc", errLength},
 		{"half a frame", join(with(post), aFrame(frameData, 'a', 'b', 'c')[:4]), "ab", &fatal{h3FrameError}},
+		{"many empty frames", join(with(post), bytes.Repeat(aFrame(frameData), maxSkipped+1)), "", &fatal{h3ExcessiveLoad}},
 		{"data behind trailers", join(with(post), aHeader("a b"), aFrame(frameData)), "", &fatal{h3FrameUnexpected}},
 		{"SETTINGS", join(with(post), aFrame(frameSettings)), "", &fatal{h3FrameUnexpected}},
 	} {

@@ -206,9 +206,10 @@ func (b *body) advance() error {
 		return errLength
 	case err != nil:
 		return err
-	case kind == frameData && !b.trailed:
+	case kind == frameData && !b.trailed && length > 0:
 		b.frame = length
 		return nil
+	case kind == frameData && !b.trailed: // empty
 	case kind == frameHeaders && !b.trailed:
 		b.trailed = true // trailers mean nothing here
 	case kind <= frameSettings && kind != 0x2, kind == framePushPromise, kind == frameGoAway, kind == frameMaxPushID:
