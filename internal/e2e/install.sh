@@ -62,6 +62,7 @@ install_npm() {
 
 install_go() {
 	echo "install: CoreDNS, kubo, Pebble, h2spec and staticcheck"
+	local -x CGO_ENABLED=0 GOFLAGS=-trimpath # as test.sh builds dens, so that what they share is compiled once
 	(cd "$here/peers/coredns" && go build -o "$bed/bin/coredns" .)
 	(cd "$here/peers/kubo" && go build -o "$bed/bin/ipfs" github.com/ipfs/kubo/cmd/ipfs)
 	(cd "$here/peers/h2spec" && go build -o "$bed/bin/h2spec" github.com/summerwind/h2spec/cmd/h2spec)

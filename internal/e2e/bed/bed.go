@@ -12,17 +12,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// Root is the project's root folder.
-func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+// Root is the project's root folder: the nearest above the working directory, which in a test is the package's,
+// that has the file go.mod of dens.
+func Root() string { return root() }
+
+var root = sync.OnceValue(func() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for ; !hasModule(dir); dir = filepath.Dir(dir) {
+		if dir == filepath.Dir(dir) {
+			panic("this is not run within dens: no folder above has its go.mod")
+		}
+	}
+	return dir
+})
+
+func hasModule(dir string) bool {
+	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	return err == nil && strings.HasPrefix(string(mod), "module dens\n")
 }
 
 // Path is the path of a file below .testbed/, which has to be there.
