@@ -105,6 +105,7 @@ func printChecks(out io.Writer, s *stack, cfg *configs.Config, found checked) (b
 	if found.certificate != nil {
 		certificates = 1
 	}
+	printUnlimited(out, cfg)
 	between := ""
 	for _, section := range []struct {
 		rows  int

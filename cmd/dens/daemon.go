@@ -117,6 +117,7 @@ func memoryConfig(cfg *configs.Config) cache.MemoryConfig {
 
 // newGeneration builds what a configuration asks for, without putting it into force.
 func (d *daemonState) newGeneration(cfg *configs.Config) (*generation, server.Config, error) {
+	warnUnlimited(cfg, d.log)
 	gen := &generation{cfg: cfg}
 	var old *stack
 	var was *identity
