@@ -28,7 +28,7 @@ func (unhurried) Miss(ctx context.Context, q *wire.Query, buf []byte) []byte {
 	case <-ctx.Done():
 	case <-time.After(5 * time.Millisecond):
 	}
-	return wire.AppendStatus(buf[:0], q.Msg, wire.Status{Rcode: wire.RcodeRefused})
+	return q.AppendStatus(buf[:0], q.Msg, wire.Status{Rcode: wire.RcodeRefused})
 }
 
 // TestH2Spec has the HTTP/2 of DNS over HTTPS checked against RFC 9113 and RFC 7541 by somebody else's tests.

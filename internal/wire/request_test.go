@@ -262,7 +262,7 @@ func FuzzPeek(f *testing.F) {
 	f.Fuzz(func(t *testing.T, req []byte) {
 		before := bytes.Clone(req)
 		r := wire.Peek(req)
-		status := wire.AppendStatus(nil, req, wire.Status{Rcode: 23, HasEDE: true, EDECode: 18, EDEText: "no", Cookie: make([]byte, wire.CookieLen)})
+		status := appendStatus(nil, req, wire.Status{Rcode: 23, HasEDE: true, EDECode: 18, EDEText: "no", Cookie: make([]byte, wire.CookieLen)})
 		if !bytes.Equal(before, req) {
 			t.Fatal("the request was changed")
 		}
@@ -308,7 +308,7 @@ func checkTransport(t *testing.T, req []byte, r *wire.Request) {
 			t.Fatalf("%s: kind %d, without the transport %d", p, q.Kind, r.Kind)
 		}
 		status := q.AppendStatus(nil, req, wire.Status{Rcode: q.Rcode})
-		plain := wire.AppendStatus(nil, req, wire.Status{Rcode: q.Rcode})
+		plain := appendStatus(nil, req, wire.Status{Rcode: q.Rcode})
 		want := len(plain)
 		if r.KeepaliveAsked && want > 0 {
 			want += 6

@@ -11,16 +11,10 @@ type Status struct {
 	Cookie  []byte // value of the COOKIE option, when not nil and the request has an OPT record
 }
 
-// AppendStatus appends to dst a reply to req that has no records: ID, opcode, RD and CD as in req, QR
-// and RA set, the question when there is one and it parses, and an OPT record if req has one. A req that
-// is too short for a header, or itself a reply, gets none: dst comes back as it was. The reply is never
-// longer than 512 octets.
-func AppendStatus(dst, req []byte, s Status) []byte {
-	r := Peek(req)
-	return r.AppendStatus(dst, req, s)
-}
-
-// AppendStatus is the function of that name for a req that r was read from already.
+// AppendStatus appends to dst a reply to req, from which r was read, that has no records: ID, opcode, RD and
+// CD as in req, QR and RA set, the question when there is one and it parses, and an OPT record if req has one.
+// A req that is too short for a header, or itself a reply, gets none: dst comes back as it was. The reply is
+// never longer than 512 octets.
 func (r *Request) AppendStatus(dst, req []byte, s Status) []byte {
 	o := s.opt(r)
 	return r.appendStatus(dst, req, &s, &o)

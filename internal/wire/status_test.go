@@ -58,7 +58,7 @@ func TestAppendStatus(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.story, func(t *testing.T) {
-			got := wire.AppendStatus([]byte("head"), tt.req, tt.s)
+			got := appendStatus([]byte("head"), tt.req, tt.s)
 			if string(got[:4]) != "head" {
 				t.Fatalf("dst was overwritten: %q", got)
 			}
@@ -120,4 +120,10 @@ func checkStatusOPT(t *testing.T, o *dns.OPT, want bool, s wire.Status) {
 			t.Errorf("EDE %v, want %d %q", o.Option[0], s.EDECode, s.EDEText)
 		}
 	}
+}
+
+// appendStatus appends the status of a request that nobody has peeked at yet.
+func appendStatus(dst, req []byte, s wire.Status) []byte {
+	r := wire.Peek(req)
+	return r.AppendStatus(dst, req, s)
 }

@@ -281,3 +281,13 @@ func TestErrorText(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// order is that of the memory, addresses alone.
+func (s *Servers) order(zone string, servers []netip.AddrPort) []netip.AddrPort {
+	list, _ := s.memory.order(zone, servers)
+	out := make([]netip.AddrPort, len(list))
+	for i := range list {
+		out[i] = list[i].addr
+	}
+	return out
+}

@@ -53,18 +53,8 @@ func (st standing) compare(other standing) int {
 
 // order returns the servers of a zone in the order in which to ask them, each once: the fast first, in
 // random order among those that are as good, now and then led by another that is to be measured; those
-// that were of no use lately last.
-func (s *Servers) order(zone string, servers []netip.AddrPort) []netip.AddrPort {
-	list, _ := s.memory.order(zone, servers)
-	out := make([]netip.AddrPort, len(list))
-	for i := range list {
-		out[i] = list[i].addr
-	}
-	return out
-}
-
-// order is Servers.order. probe is the index of a server that should be asked as well, to see whether it has come
-// back, or -1; nobody is to wait for it.
+// that were of no use lately last. probe is the index of a server that should be asked as well, to see whether
+// it has come back, or -1; nobody is to wait for it.
 func (m *memory) order(zone string, servers []netip.AddrPort) (list []standing, probe int) {
 	list = make([]standing, 0, min(len(servers), maxServers))
 	m.mu.Lock()

@@ -40,11 +40,3 @@ func (a *Access) Check(q *wire.Query, buf []byte) (reply []byte, pass bool) {
 		Rcode: wire.RcodeRefused, HasEDE: true, EDECode: prohibited, Cookie: q.From.Cookie.Option(),
 	}), false
 }
-
-func prefixes(texts ...string) []netip.Prefix {
-	out := make([]netip.Prefix, len(texts))
-	for i, t := range texts {
-		out[i] = netip.MustParsePrefix(t)
-	}
-	return out
-}

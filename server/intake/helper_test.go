@@ -50,3 +50,11 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 	}
 	return b
 }
+
+func prefixes(texts ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(texts))
+	for i, t := range texts {
+		out[i] = netip.MustParsePrefix(t)
+	}
+	return out
+}

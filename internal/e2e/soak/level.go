@@ -82,16 +82,6 @@ func (m Metrics) Sum(name string, labels ...string) float64 {
 	return sum
 }
 
-// Has tells whether there is a series of that name.
-func (m Metrics) Has(name string) bool {
-	for series := range m {
-		if rest, ok := strings.CutPrefix(series, name); ok && (rest == "" || rest[0] == '{') {
-			return true
-		}
-	}
-	return false
-}
-
 var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
 
 // CPU is the processor time that a process has taken up to now.
