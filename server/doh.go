@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dens/internal/wire"
+	"dens/server/intake"
 	"dens/server/stream"
 )
 
@@ -48,7 +49,7 @@ func (l doHListener) drain(ctx context.Context) {
 	var group sync.WaitGroup
 	group.Go(func() { l.l.Drain(ctx) })
 	select {
-	case <-time.After(drainGrace): // connections that have just come may turn out to be of HTTP/1.1
+	case <-time.After(intake.DrainGrace): // connections that have just come may turn out to be of HTTP/1.1
 	case <-ctx.Done():
 	}
 	if err := l.http.Shutdown(ctx); err != nil {

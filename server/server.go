@@ -171,7 +171,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		each(ls, func(l listener) { group.Go(func() { l.drain(ctx) }) })
 	}
 	group.Wait()
-	waitOr(ctx, &s.drains)
+	intake.WaitOr(ctx, &s.drains)
 	err := ctx.Err()
 	s.in.Close() // ends what is left
 	s.drains.Wait()

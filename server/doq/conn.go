@@ -14,18 +14,13 @@ import (
 	"dens/server/intake"
 )
 
-const (
-	// drainGrace is for how long a connection that is being retired still takes requests: those that are on
-	// their way are answered.
-	drainGrace = 30 * time.Millisecond
-	// maxLinger is the longest time for which a connection that is done waits for its last replies to arrive.
-	maxLinger = time.Second
-)
+// maxLinger is the longest time for which a connection that is done waits for its last replies to arrive.
+const maxLinger = time.Second
 
 // conn is one connection.
 //
 //	accepted, perhaps before its handshake is complete --admit--> has a place --retire--> takes requests for
-//	drainGrace --> all replies sent --> closed
+//	intake.DrainGrace --> all replies sent --> closed
 type conn struct {
 	l         *Listener
 	q         *quic.Conn
@@ -163,7 +158,7 @@ func (c *conn) busy() bool {
 
 // retire lets the connection end: soon it takes no more requests.
 func (c *conn) retire() {
-	c.retired.Do(func() { time.AfterFunc(drainGrace, c.stop) })
+	c.retired.Do(func() { time.AfterFunc(intake.DrainGrace, c.stop) })
 }
 
 // finish closes a connection that takes no more requests, once all are answered and the answers had the time
@@ -180,7 +175,7 @@ func (c *conn) finish() {
 			continue
 		}
 		select {
-		case <-time.After(min(max(drainGrace, 3*c.q.ConnectionStats().SmoothedRTT), maxLinger)):
+		case <-time.After(min(max(intake.DrainGrace, 3*c.q.ConnectionStats().SmoothedRTT), maxLinger)):
 		case <-gone:
 			return
 		}

@@ -20,7 +20,7 @@ import (
 
 // Listener is one UDP socket on which QUIC is spoken.
 //
-//	New --Serve--> accepts --Drain--> takes requests for drainGrace --> all replies sent --> closed
+//	New --Serve--> accepts --Drain--> takes requests for intake.DrainGrace --> all replies sent --> closed
 type Listener struct {
 	in     *intake.Intake
 	conf   Config
@@ -230,7 +230,7 @@ func (l *Listener) Refresh() {
 	})
 }
 
-// Drain takes no more connections, answers all that comes within drainGrace on those that there are, and closes.
+// Drain takes no more connections, answers all that comes within intake.DrainGrace on those that there are, and closes.
 // When ctx ends first, they are closed under their requests. It is called once, and ends only after Serve began.
 func (l *Listener) Drain(ctx context.Context) {
 	l.mu.Lock()
@@ -242,7 +242,7 @@ func (l *Listener) Drain(ctx context.Context) {
 	}
 	<-l.ended
 	l.each((*conn).retire)
-	l.waitOr(ctx)
+	intake.WaitOr(ctx, &l.work)
 	var closing sync.WaitGroup
 	l.each(func(c *conn) { closing.Go(func() { c.close(c.codes.noError) }) })
 	closing.Wait()
@@ -252,17 +252,4 @@ func (l *Listener) Drain(ctx context.Context) {
 		l.transport.Close()
 	}
 	l.socket.Close()
-}
-
-// waitOr waits for the connections to end, or for ctx.
-func (l *Listener) waitOr(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		l.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
 }

@@ -13,16 +13,12 @@ import (
 	"dens/server/intake"
 )
 
-// drainGrace is for how long a listener that is being drained still reads: what the kernel has taken from
-// clients already is answered.
-const drainGrace = 30 * time.Millisecond
-
 // socketBuffer is the octets that the kernel may keep for a socket, in each direction: some thousand packets.
 const socketBuffer = 4 << 20
 
 // Listener is one UDP address, served by one or more sockets.
 //
-//	Listen --Serve--> reading --Drain--> reads for drainGrace --> all replies sent --> closed
+//	Listen --Serve--> reading --Drain--> reads for intake.DrainGrace --> all replies sent --> closed
 type Listener struct {
 	in       *intake.Intake
 	addr     netip.AddrPort
@@ -185,22 +181,14 @@ func (l *Listener) ended() bool {
 // Drain reads what the kernel holds, waits for all replies and closes. When ctx ends first, the sockets are
 // closed under them.
 func (l *Listener) Drain(ctx context.Context) {
-	end := time.Now().Add(drainGrace)
+	end := time.Now().Add(intake.DrainGrace)
 	l.draining.Store(end.UnixNano())
 	for _, s := range l.sockets {
 		_ = s.conn.SetReadDeadline(end)
 	}
 	<-l.served
 	l.reading.Wait()
-	done := make(chan struct{})
-	go func() {
-		l.misses.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
+	intake.WaitOr(ctx, &l.misses)
 	l.Close()
 }
 

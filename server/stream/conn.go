@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -356,17 +355,4 @@ func (c *Conn) linger() {
 		return // the client has sent all, and all of it was read
 	}
 	c.discard()
-}
-
-// drainOr waits for the group, or for ctx to end.
-func drainOr(ctx context.Context, group *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"dens/server/intake"
 )
 
 // Listener serves the connections of one socket.
@@ -28,10 +30,6 @@ type Listener struct {
 	conns    map[*Conn]struct{}
 	draining bool
 }
-
-// drainGrace is how long a connection of a listener that is being drained still reads: what the kernel has
-// taken from clients already is answered.
-const drainGrace = 30 * time.Millisecond
 
 // New returns a Listener of l, which it owns from now on.
 func New(conf Config, l net.Listener) *Listener {
@@ -94,7 +92,7 @@ func (l *Listener) add(c *Conn) {
 	defer l.mu.Unlock()
 	l.conns[c] = struct{}{}
 	if l.draining {
-		c.Stop(drainGrace)
+		c.Stop(intake.DrainGrace)
 	}
 }
 
@@ -110,14 +108,14 @@ func (l *Listener) remove(c *Conn) {
 // has them. It is called after Serve was started.
 func (l *Listener) Drain(ctx context.Context) {
 	if d, ok := l.l.(interface{ SetDeadline(time.Time) error }); ok {
-		_ = d.SetDeadline(time.Now().Add(drainGrace))
+		_ = d.SetDeadline(time.Now().Add(intake.DrainGrace))
 	} else {
 		l.l.Close()
 	}
-	l.each(func(c *Conn) { c.Stop(drainGrace) })
+	l.each(func(c *Conn) { c.Stop(intake.DrainGrace) })
 	<-l.ended
 	l.l.Close()
-	drainOr(ctx, &l.work)
+	intake.WaitOr(ctx, &l.work)
 	l.each((*Conn).Close)
 	l.handed.Close()
 }
