@@ -24,7 +24,7 @@ type spread struct {
 const (
 	busyBatches = 8       // full ones in a row: the reader does not keep up
 	calmBatches = 1 << 12 // over so many, small ones on average: fewer readers would do
-	calmPackets = calmBatches * batchSize / 8
+	calmPackets = calmBatches * batchSize / 3
 	widenPause  = 50 * time.Millisecond // between two changes; what waits has to be worked off first
 	narrowPause = time.Second
 )

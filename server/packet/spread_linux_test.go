@@ -79,7 +79,7 @@ func TestPace(t *testing.T) {
 		{"some full batches", busyBatches - 1, batchSize, 1},
 		{"then one that is not", 1, batchSize - 1, 1},
 		{"too many full ones", busyBatches, batchSize, 2},
-		{"batches of some size", 2 * calmBatches, batchSize / 4, 2},
+		{"batches of some size", 2 * calmBatches, batchSize / 2, 2},
 		{"small ones", 2 * calmBatches, 2, 1},
 		{"small ones all the time", 2 * calmBatches, 1, 1},
 	}
