@@ -77,9 +77,12 @@ func (c *Conn) firstOctet() error {
 	var cause error
 	err := raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK, 0, 0)
+		n, errno := uintptr(0), syscall.EINTR
+		for errno == syscall.EINTR {
+			n, _, errno = syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK, 0, 0)
+		}
 		switch {
-		case errno == syscall.EAGAIN || errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
 			return false
 		case errno != 0:
 			cause = errno

@@ -19,7 +19,9 @@ type Abuse func(ctx context.Context, t *Target)
 // Abuses are all of them, by what they do.
 func Abuses() map[string]Abuse {
 	all := map[string]Abuse{}
-	for _, group := range []map[string]Abuse{streamAbuses(), tlsAbuses(), http2Abuses(), http1Abuses(), udpAbuses(), quicAbuses()} {
+	for _, group := range []map[string]Abuse{
+		streamAbuses(), crowdAbuses(), tlsAbuses(), dotAbuses(), http2Abuses(), http2Stalls(), http1Abuses(), udpAbuses(), quicAbuses(), quicStreamAbuses(),
+	} {
 		maps.Copy(all, group)
 	}
 	return all

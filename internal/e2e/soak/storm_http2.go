@@ -79,22 +79,30 @@ func (h *h2conn) flood(n int, do func(i int) error) {
 	}
 }
 
+// floods is an abuse that repeats something n times on a connection.
+func floods(n int, do func(h *h2conn, i int) error) Abuse {
+	return func(ctx context.Context, t *Target) {
+		t.http2(ctx, 1, nil, func(h *h2conn) { h.flood(n, func(i int) error { return do(h, i) }) })
+	}
+}
+
+// stalls is an abuse that begins something and leaves it at that.
+func stalls(settings []http2.Setting, do func(h *h2conn)) Abuse {
+	return func(ctx context.Context, t *Target) {
+		t.http2(ctx, 4, settings, func(h *h2conn) {
+			do(h)
+			untilClosed(h.Conn)
+		})
+	}
+}
+
+// post is the header of a request that is going to have a body.
+func (h *h2conn) post() []byte {
+	return h.headers("POST", h.t.Path, "content-type", "application/dns-message")
+}
+
+// http2Abuses are floods of frames.
 func http2Abuses() map[string]Abuse {
-	floods := func(n int, do func(h *h2conn, i int) error) Abuse {
-		return func(ctx context.Context, t *Target) {
-			t.http2(ctx, 1, nil, func(h *h2conn) { h.flood(n, func(i int) error { return do(h, i) }) })
-		}
-	}
-	stalls := func(settings []http2.Setting, do func(h *h2conn)) Abuse {
-		return func(ctx context.Context, t *Target) {
-			t.http2(ctx, 4, settings, func(h *h2conn) {
-				do(h)
-				untilClosed(h.Conn)
-			})
-		}
-	}
-	const post = "POST"
-	body := []string{"content-type", "application/dns-message"}
 	return map[string]Abuse{
 		"h2: rapid reset": floods(5000, func(h *h2conn, _ int) error {
 			id, err := h.open(h.get(), true)
@@ -128,14 +136,14 @@ func http2Abuses() map[string]Abuse {
 		}),
 		"h2: empty DATA flood": floods(20000, func(h *h2conn, i int) error {
 			if i == 0 {
-				_, err := h.open(h.headers(post, h.t.Path, body...), false)
+				_, err := h.open(h.post(), false)
 				return err
 			}
 			return h.WriteData(1, false, nil)
 		}),
 		"h2: a body without end": floods(200, func(h *h2conn, i int) error {
 			if i == 0 {
-				_, err := h.open(h.headers(post, h.t.Path, body...), false)
+				_, err := h.open(h.post(), false)
 				return err
 			}
 			return h.WriteData(1, false, make([]byte, 1000))
@@ -153,9 +161,15 @@ func http2Abuses() map[string]Abuse {
 			return err
 		}),
 		"h2: more streams than allowed": floods(2000, func(h *h2conn, _ int) error {
-			_, err := h.open(h.headers(post, h.t.Path, body...), false)
+			_, err := h.open(h.post(), false)
 			return err
 		}),
+	}
+}
+
+// http2Stalls are requests that come to no end.
+func http2Stalls() map[string]Abuse {
+	return map[string]Abuse{
 		"h2: zero windows": stalls([]http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}, func(h *h2conn) {
 			for range 60 {
 				h.open(h.get(), true) //nolint:errcheck // see storm.go, as all below
@@ -163,11 +177,11 @@ func http2Abuses() map[string]Abuse {
 		}),
 		"h2: half a header": stalls(nil, func(h *h2conn) { h.Write([]byte{0, 1, 0, 1, 5, 0, 0, 0, 1, 0x82}) }),
 		"h2: half a body": stalls(nil, func(h *h2conn) {
-			h.open(h.headers(post, h.t.Path, body...), false)
+			h.open(h.post(), false)
 			h.WriteData(1, false, make([]byte, 10))
 		}),
 		"h2: half a frame of a body": stalls(nil, func(h *h2conn) {
-			h.open(h.headers(post, h.t.Path, body...), false)
+			h.open(h.post(), false)
 			h.Write([]byte{0, 0, 100, 0, 1, 0, 0, 0, 1, 7})
 		}),
 		"h2: reads nothing": func(ctx context.Context, t *Target) {

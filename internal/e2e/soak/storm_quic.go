@@ -92,6 +92,12 @@ func quicAbuses() map[string]Abuse {
 				s.Write(t.burst(1)) //nolint:errcheck // see storm.go, as all below
 			}
 		}),
+	}
+}
+
+// quicStreamAbuses are those of streams.
+func quicStreamAbuses() map[string]Abuse {
+	return map[string]Abuse{
 		"QUIC: streams that stall": toEither(3, func(ctx context.Context, t *Target, c *quic.Conn) {
 			for range 10 {
 				if s, err := c.OpenStreamSync(ctx); err == nil {

@@ -79,6 +79,12 @@ func streamAbuses() map[string]Abuse {
 				untilClosed(c)
 			})
 		},
+	}
+}
+
+// crowdAbuses are those of many questions, connections and octets.
+func crowdAbuses() map[string]Abuse {
+	return map[string]Abuse{
 		"asks thousands and reads none": func(ctx context.Context, t *Target) {
 			each(ctx, 2, []string{t.DNS}, func(c net.Conn) {
 				c.(*net.TCPConn).SetReadBuffer(4096)

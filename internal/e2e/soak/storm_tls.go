@@ -34,10 +34,12 @@ func (t *Target) eachTLS(ctx context.Context, n int, addr, alpn string, do func(
 	})
 }
 
+// record is a record of TLS that claims a length.
+func record(kind byte, length int, body []byte) []byte {
+	return append([]byte{kind, 3, 3, byte(length >> 8), byte(length)}, body...)
+}
+
 func tlsAbuses() map[string]Abuse {
-	record := func(kind byte, length int, body []byte) []byte {
-		return append([]byte{kind, 3, 3, byte(length >> 8), byte(length)}, body...)
-	}
 	raw := func(n int, make func(hello []byte) []byte) Abuse {
 		return func(ctx context.Context, t *Target) {
 			for addr, alpn := range t.encrypted() {
@@ -88,6 +90,12 @@ func tlsAbuses() map[string]Abuse {
 				})
 			}
 		},
+	}
+}
+
+// dotAbuses are those of connections whose handshake was good.
+func dotAbuses() map[string]Abuse {
+	return map[string]Abuse{
 		"DoT: resets after asking": func(ctx context.Context, t *Target) {
 			t.eachTLS(ctx, 5, t.DoT, "dot", func(c *tls.Conn) {
 				c.Write(append(t.burst(20), Frame(fresh())...))
