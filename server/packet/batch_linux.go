@@ -48,7 +48,10 @@ func enlarge(conn *net.UDPConn) {
 
 // batchSize is how many packets one system call takes: enough for what arrives while a batch is answered, few
 // enough that their buffers stay in the processor's cache.
-const batchSize = 64
+const (
+	bitsOfBatch = 6
+	batchSize   = 1 << bitsOfBatch
+)
 
 // batch is the buffers of one reader. The headers of requests point to them for good: they stay armed.
 type batch struct {
@@ -56,6 +59,7 @@ type batch struct {
 	replies  [batchSize]message // for sendmmsg(2)
 	slots    [batchSize]slot
 	query    wire.Query // the one that is being answered
+	joiner   joiner
 	pace     pace
 }
 
@@ -152,6 +156,7 @@ func readBatches(s *socket) error {
 	b := newBatch(s.wildcard)
 	b.arm(batchSize, s.wildcard)
 	var failed syscall.Errno
+	_ = s.raw.Control(func(fd uintptr) { b.joiner.off = !canJoin(fd) })
 	err := s.raw.Read(func(fd uintptr) bool {
 		for !s.ended() {
 			n, errno := mmsg(unix.SYS_RECVMMSG, fd, b.requests[:])
@@ -218,7 +223,7 @@ func (s *socket) serveBatch(fd uintptr, b *batch, n int) (missed bool) {
 			replies++
 		}
 	}
-	s.send(fd, b.replies[:replies])
+	s.send(fd, &b.joiner, b.joiner.join(b.replies[:replies]))
 	return missed
 }
 
@@ -237,21 +242,26 @@ func (m *message) set(iov *unix.Iovec, to *peerAddr, reply, control []byte) {
 // send sends all replies. One that cannot be sent, such as to an address without a route, is counted and
 // passed over. While the socket has no room, it waits for a moment; replies to neighbours that do not exist may
 // take all of the room for seconds, and what comes meanwhile is to be read all the same.
-func (s *socket) send(fd uintptr, replies []message) {
-	for len(replies) > 0 {
-		n, errno := mmsg(unix.SYS_SENDMMSG, fd, replies)
-		switch errno {
-		case 0:
-			replies = replies[n:]
-		case unix.EINTR:
-		case unix.EAGAIN:
+func (s *socket) send(fd uintptr, j *joiner, messages []message) {
+	for len(messages) > 0 {
+		n, errno := mmsg(unix.SYS_SENDMMSG, fd, messages)
+		switch {
+		case errno == 0:
+			messages = messages[n:]
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
 			if !s.awaitRoom(fd) {
-				s.in.Conf().Stats.WriteErrors.Add(uint64(len(replies)))
+				s.in.Conf().Stats.WriteErrors.Add(repliesIn(messages))
 				return
 			}
+		case messages[0].header.Iovlen > 1:
+			// Not every way takes joined replies: some devices cannot sum them up (EIO), some lines are too short.
+			j.off = j.off || errno == unix.EIO
+			s.send(fd, j, apart(&messages[0]))
+			messages = messages[1:]
 		default:
 			s.in.Conf().Stats.WriteErrors.Add(1)
-			replies = replies[1:]
+			messages = messages[1:]
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestNoRoomToSend(t *testing.T) {
 			replies[i].header.Name = nil // the pair is connected
 		}
 		begin := time.Now()
-		s.send(uintptr(fds[0]), replies)
+		s.send(uintptr(fds[0]), new(joiner), replies)
 		return time.Since(begin)
 	}
 	room := make([]byte, 100)
