@@ -76,13 +76,17 @@ func peerOf(hr *http.Request) wire.Peer {
 // readBody reads the message of a POST (RFC 8484 section 4.1). One that does not fit what is pooled needs a place
 // among the large requests.
 func (x *exchange) readBody(body io.Reader) *refusal {
-	n, err := io.ReadFull(body, x.room[:])
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		x.q.Msg = x.room[:n]
-		return nil
-	}
-	if err != nil {
-		return cutShort(err)
+	n := 0
+	for n < len(x.room) { // not io.ReadFull, which does not tell a short body from one that was cut off
+		m, err := body.Read(x.room[n:])
+		n += m
+		if errors.Is(err, io.EOF) {
+			x.q.Msg = x.room[:n]
+			return nil
+		}
+		if err != nil {
+			return cutShort(err)
+		}
 	}
 	if !x.r.in.EnterLarge() {
 		return errBusy
