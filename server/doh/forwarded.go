@@ -134,6 +134,9 @@ func quoted(in string) (value, rest string) {
 func node(text string) netip.Addr {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
+		if i := strings.Index(text, ":_"); i >= 0 {
+			text = text[:i] + ":0" // a port may be obscured, too (section 6.3)
+		}
 		if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
 			addr, err = netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		} else if ap, aperr := netip.ParseAddrPort(text); aperr == nil {
