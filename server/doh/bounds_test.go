@@ -244,6 +244,9 @@ func TestSessionEnd(t *testing.T) {
 		if r.goAway == nil || r.goAway.LastStreamID != 5 || r.goAway.ErrCode != http2.ErrCodeNo {
 			t.Fatalf("%+v", r.goAway)
 		}
+		if a := r.streams[5]; a == nil || a.reset == nil || *a.reset != http2.ErrCodeRefusedStream {
+			t.Errorf("a request without its body, which can be asked again: %+v", a)
+		}
 		close(a.release)
 		synctest.Wait()
 		r = p.replies()

@@ -222,15 +222,20 @@ func (s *Session) End() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if (s.stage == stageSettings || s.stage == stageOpen) && errors.Is(s.conn.Cause(), os.ErrDeadlineExceeded) {
+	told := (s.stage == stageSettings || s.stage == stageOpen) && errors.Is(s.conn.Cause(), os.ErrDeadlineExceeded)
+	if told {
 		// The client is still there. What it asks from now on is not seen: it may ask elsewhere.
 		s.out = appendGoAway(nil, s.last, codeNone)
 	}
 	s.stage = stageEnded
 	for _, st := range s.streams {
-		if st.stage != stageWorking { // no body and no window comes any more
-			s.drop(st)
+		if st.stage == stageWorking {
+			continue
 		}
+		if told && st.stage == stageReceiving {
+			s.reset(st.id, codeRefused) // nor was this looked at (RFC 9113 section 8.7)
+		}
+		s.drop(st) // no body and no window comes any more
 	}
 	s.flush(nil)
 }
