@@ -53,11 +53,17 @@ func (f *frames) skip(kind, length uint64) error {
 	return within(err)
 }
 
-// payload reads what a frame carries.
+// payload reads what a frame carries. Room for it is made as it comes.
 func (f *frames) payload(length uint64) ([]byte, error) {
-	b := make([]byte, length)
-	_, err := io.ReadFull(f.r, b)
-	return b, within(err)
+	b := make([]byte, min(length, readerLen))
+	for have := 0; ; {
+		n, err := io.ReadFull(f.r, b[have:])
+		have += n
+		if err != nil || uint64(have) == length {
+			return b, within(err)
+		}
+		b = append(b, make([]byte, min(length-uint64(have), uint64(have)))...)
+	}
 }
 
 // within is for errors in the middle of a frame.

@@ -32,6 +32,13 @@ var (
 func readMessage(r io.Reader, buf []byte, enterLarge func() bool) (msg []byte, large bool, err error) {
 	have, end := 0, 0 // octets read, and where the message ends, once known
 	for {
+		if have == len(buf) { // it is longer than most; only who sends much gets much room
+			room := end + 1
+			if !large {
+				room = min(room, 4*have)
+			}
+			buf = append(make([]byte, 0, room), buf...)[:room]
+		}
 		n, err := r.Read(buf[have:])
 		have += n
 		if have >= lengthLen && end == 0 {
@@ -43,9 +50,6 @@ func readMessage(r io.Reader, buf []byte, enterLarge func() bool) (msg []byte, l
 				if large = enterLarge(); !large {
 					return nil, false, errNoRoom
 				}
-			}
-			if end >= len(buf) {
-				buf = append(make([]byte, 0, end+1), buf[:have]...)[:end+1]
 			}
 		}
 		switch {
