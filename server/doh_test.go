@@ -27,7 +27,7 @@ func httpsClient(t *testing.T, conf *tls.Config, h2 bool) *http.Client {
 	tr.Protocols.SetHTTP2(h2)
 	tr.Protocols.SetHTTP1(!h2)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 4 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
 }
 
 func TestDoHOverTLS(t *testing.T) {
@@ -84,7 +84,7 @@ func TestDoHShutdownAnswers(t *testing.T) {
 	}()
 	<-a.slow
 	time.AfterFunc(50*time.Millisecond, func() { close(a.release) })
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
@@ -118,14 +118,14 @@ func TestDoHIdleConnectionMakesRoom(t *testing.T) {
 // TestDoHSlowBody: a client that drips its body is cut.
 func TestDoHSlowBody(t *testing.T) {
 	cert, pool := newCertificate(t)
-	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, Config: intake.Config{Limits: intake.Limits{ReadTimeout: 100 * time.Millisecond}}}, newActor())
+	s := begin(t, Config{DoH: []string{"127.0.0.1:0"}, Certificate: cert, Config: intake.Config{Limits: intake.Limits{ReadTimeout: 2 * time.Second}}}, newActor())
 	conn, err := tls.Dial("tcp", at(t, s, wire.DoH), &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	write(t, conn, []byte("POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\nContent-Length: 900\r\n\r\n"))
-	_ = conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	answer, err := io.ReadAll(conn)
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {

@@ -100,7 +100,7 @@ func begin(t *testing.T, conf Config, h intake.Handler) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx) // a test that looks at the outcome calls it itself
 		wait(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
@@ -110,7 +110,7 @@ func begin(t *testing.T, conf Config, h intake.Handler) *Server {
 
 func wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("waited in vain for %s\n%s", what, stacks[:runtime.Stack(stacks, true)])
@@ -144,7 +144,7 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 // ask sends one question with a fresh client.
 func ask(t *testing.T, network, addr, name string) *dns.Msg {
 	t.Helper()
-	c := &dns.Client{Net: network, Timeout: 3 * time.Second, TLSConfig: &tls.Config{InsecureSkipVerify: true}}
+	c := &dns.Client{Net: network, Timeout: 20 * time.Second, TLSConfig: &tls.Config{InsecureSkipVerify: true}}
 	r, _, err := c.Exchange(question(name), addr)
 	if err != nil {
 		t.Fatalf("%s %s: %v", network, name, err)

@@ -29,7 +29,7 @@ func quicDial(t *testing.T, addr, protocol string) (*quic.Conn, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	socket, err := net.ListenUDP("udp", nil)
 	if err != nil {
@@ -56,7 +56,7 @@ func askDoQ(t *testing.T, q *quic.Conn, name string) *dns.Msg {
 		t.Fatal(err)
 	}
 	str.Close()
-	_ = str.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = str.SetReadDeadline(time.Now().Add(30 * time.Second))
 	b, err := io.ReadAll(str)
 	if err != nil || len(b) < 2 {
 		t.Fatalf("%d octets, %v", len(b), err)
@@ -70,7 +70,7 @@ func askDoQ(t *testing.T, q *quic.Conn, name string) *dns.Msg {
 
 func askHTTP3(t *testing.T, rt *http3.Transport, addr, name string) *dns.Msg {
 	t.Helper()
-	c := &http.Client{Transport: rt, Timeout: 5 * time.Second}
+	c := &http.Client{Transport: rt, Timeout: 30 * time.Second}
 	resp, err := c.Get("https://" + addr + "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(packed(t, question(name))))
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestQUIC(t *testing.T) {
 	var closed *quic.ApplicationError
 	select {
 	case <-q.Context().Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("DNS over QUIC goes on after it was turned off")
 	}
 	if err := context.Cause(q.Context()); !errors.As(err, &closed) || closed.ErrorCode != 0 {
@@ -172,7 +172,7 @@ func TestAltSvc(t *testing.T) {
 		rt   http.RoundTripper
 		want []string // of one response after the other, on one connection
 	}{{first, []string{want, want}}, {second, []string{want, ""}}, {newHTTP3(t), []string{""}}} {
-		c := &http.Client{Transport: tt.rt, Timeout: 5 * time.Second}
+		c := &http.Client{Transport: tt.rt, Timeout: 30 * time.Second}
 		for n, want := range tt.want {
 			resp, err := c.Get(target)
 			if err != nil {
@@ -235,7 +235,7 @@ func TestKdig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, kdig, "+quic", "+padding", "@127.0.0.1", "-p", port, "a.example", "A").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "doq 127.0.0.1") {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dens/internal/looptest"
 	"dens/internal/wire"
 	"dens/server/intake"
 )
@@ -66,7 +67,7 @@ func TestShutdownAnswersWhatWasRead(t *testing.T) {
 	write(t, udp, packed(t, question("late.udp")))
 	write(t, tcp, framed(t, "late.tcp"))
 	time.AfterFunc(100*time.Millisecond, func() { close(a.release) })
-	if err := shutdown(t, s, 4*time.Second); err != nil {
+	if err := shutdown(t, s, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if got := readReplies(t, tcp, -1); len(got) != 3 {
@@ -75,7 +76,7 @@ func TestShutdownAnswersWhatWasRead(t *testing.T) {
 	if got := readReplies(t, idle, -1); len(got) != 0 {
 		t.Errorf("%d replies on the idle connection", len(got))
 	}
-	_ = udp.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = udp.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for range 2 {
 		if _, err := udp.Read(make([]byte, 4096)); err != nil {
 			t.Error(err)
@@ -115,12 +116,7 @@ func TestReconfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh := free.Addr().String()
-	free.Close()
+	fresh := looptest.Free(t).String()
 	if err := s.Reconfigure(Config{DNS: []string{fresh, taken.Addr().String()}}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Fatalf("got %v", err)
 	}
@@ -188,7 +184,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		addr := map[string]string{"udp": udp, "tcp": tcp}[network]
 		group.Go(func() {
-			c := &dns.Client{Net: network, Timeout: 3 * time.Second}
+			c := &dns.Client{Net: network, Timeout: 20 * time.Second}
 			for {
 				select {
 				case <-stop:
@@ -214,17 +210,16 @@ func TestSwapsUnderLoad(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	wait(t, "questions to be answered", func() bool { return asked.Load() >= 20 })
 	close(stop)
 	group.Wait()
-	if asked.Load() < 20 {
-		t.Errorf("only %d were asked", asked.Load())
-	}
 }
 
 func TestPanicsAreSurvivedAndLoggedOnce(t *testing.T) {
 	var log syncBuffer
 	stats := new(intake.Stats)
 	s := begin(t, Config{Config: intake.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Stats: stats}}, newActor())
+	start := time.Now()
 	for range 5 {
 		if r := ask(t, "udp", at(t, s, wire.UDP), "panic.example"); r.Rcode != dns.RcodeServerFailure {
 			t.Errorf("rcode %d", r.Rcode)
@@ -237,8 +232,9 @@ func TestPanicsAreSurvivedAndLoggedOnce(t *testing.T) {
 	if got := stats.Panics.Load(); got != 10 {
 		t.Errorf("%d panics counted, want 10", got)
 	}
-	if n := strings.Count(log.String(), "the actor was asked to"); n < 1 || n > 3 {
-		t.Errorf("logged %d times in much less than two seconds:\n%s", n, log.String())
+	took := time.Since(start)
+	if n := strings.Count(log.String(), "the actor was asked to"); n < 1 || n > 1+int(took/time.Second) {
+		t.Errorf("logged %d times in %v:\n%s", n, took, log.String())
 	}
 	if !strings.Contains(log.String(), "(*actor).Miss") {
 		t.Error("the log has no stack")

@@ -47,7 +47,7 @@ func TestHandOver(t *testing.T) {
 				conf.TLS = server
 				scheme, transport.TLSClientConfig = "https://", client.Clone()
 			}
-			s := start(t, tt.way, conf, intake.Limits{ReadTimeout: time.Second}, echo{})
+			s := start(t, tt.way, conf, intake.Limits{ReadTimeout: 10 * time.Second}, echo{})
 			hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(w, io.MultiReader(strings.NewReader(r.URL.Path), r.Body))
 			}), ConnState: func(conn net.Conn, _ http.ConnState) {
@@ -57,7 +57,7 @@ func TestHandOver(t *testing.T) {
 			}}
 			served := make(chan error, 1)
 			go func() { served <- hs.Serve(s.Handed()) }()
-			c := &http.Client{Transport: transport, Timeout: 4 * time.Second}
+			c := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 			for range 3 {
 				resp, err := c.Get(scheme + s.Addr().String() + "/path")
 				if err != nil {
@@ -74,7 +74,7 @@ func TestHandOver(t *testing.T) {
 			}
 			transport.CloseIdleConnections()
 			wait(t, "the place to be given back", func() bool { return s.stats.Conns()[2].Open == 0 })
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			if err := hs.Shutdown(ctx); err != nil {
 				t.Error(err)
@@ -89,26 +89,30 @@ func TestHandOver(t *testing.T) {
 // A connection that nobody takes is closed, and one that was handed over makes room for others.
 func TestHandedConnectionsEnd(t *testing.T) {
 	s := start(t, polled, Config{NewSession: func(*Conn, string) Session { return nil }},
-		intake.Limits{ReadTimeout: 50 * time.Millisecond, MaxConns: 1}, echo{})
+		intake.Limits{ReadTimeout: 500 * time.Millisecond, MaxConns: 1}, echo{})
 	ended(t, s.dial(t, nil))
 	wait(t, "the place to be given back", func() bool { return s.stats.Conns()[0].Open == 0 })
 
-	first := s.dial(t, nil)
-	conn, err := s.Handed().Accept()
-	if err != nil {
-		t.Fatal(err)
+	taken := make(chan net.Conn)
+	take := func() {
+		conn, err := s.Handed().Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- conn
 	}
+	go take()
+	first := s.dial(t, nil)
+	conn := <-taken
 	defer conn.Close()
-	time.Sleep(100 * time.Millisecond) // ReadTimeout is over: the deadlines are the new owner's
+	time.Sleep(600 * time.Millisecond) // ReadTimeout is over: the deadlines are the new owner's
 	write(t, first, []byte("x"))
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
+	go take()
 	second := s.dial(t, nil)
-	other, err := s.Handed().Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := <-taken
 	defer other.Close()
 	ended(t, first)
 	write(t, other, []byte("y"))

@@ -166,7 +166,7 @@ func start(t testing.TB, w way, conf Config, limits intake.Limits, h intake.Hand
 	s.Listener = New(conf, socket)
 	go s.Serve()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		s.Drain(ctx)
 		s.in.Close()
@@ -218,7 +218,7 @@ func (s *served) dial(t testing.TB, security *tls.Config) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(8 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if security == nil {
 		return conn
 	}
@@ -238,7 +238,7 @@ func write(t testing.TB, conn io.Writer, p []byte) {
 
 func wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("waited in vain for %s\n%s", what, stacks[:runtime.Stack(stacks, true)])

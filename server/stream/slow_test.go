@@ -40,7 +40,7 @@ func TestSlowReader(t *testing.T) {
 
 // A client that does not read is cut, and disturbs no other.
 func TestClientThatDoesNotRead(t *testing.T) {
-	each(t, intake.Limits{WriteTimeout: 100 * time.Millisecond}, func(t *testing.T, s *served, client *tls.Config) {
+	each(t, intake.Limits{WriteTimeout: 500 * time.Millisecond}, func(t *testing.T, s *served, client *tls.Config) {
 		deaf, other := s.dial(t, client), s.dial(t, client)
 		go func() {
 			queries := bytes.Repeat(framed(message(bitLong)), 1000)
