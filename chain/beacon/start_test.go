@@ -42,6 +42,7 @@ func TestOldBlocksAtStart(t *testing.T) {
 				s, endpoint := w.inside("alpha", gated(what, gate))
 				cfg := w.config(endpoint)
 				cfg.MaxHeadAge, cfg.Timeout, cfg.Finalized = ageOff, time.Minute, what == "finality_update"
+				cfg.Patience = 0 // as by default
 				c := w.client(cfg)
 				time.Sleep(time.Second)
 				if b := c.Status().Anchor.Beacon; s.count(what) == 0 || b == nil || b.Slot <= w.slot {
@@ -133,7 +134,9 @@ func TestHopeless(t *testing.T) {
 						return e.Dial(ctx, network, address)
 					}
 				}
-				c := w.client(w.config(endpoints...))
+				cfg := w.config(endpoints...)
+				cfg.Patience = 0 // as by default
+				c := w.client(cfg)
 				for range 2 {
 					began := time.Now()
 					ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)

@@ -85,7 +85,7 @@ func block(n uint64) *types.Header {
 
 // config is one that follows the world by some endpoints.
 func (w *world) config(endpoints ...Endpoint) Config {
-	return Config{Network: w.network, Checkpoint: w.checkpoint, Endpoints: endpoints, Timeout: 3 * time.Second, MaxCheckpointAge: -1}
+	return Config{Network: w.network, Checkpoint: w.checkpoint, Endpoints: endpoints, Timeout: 3 * time.Second, Patience: 20 * time.Second, MaxCheckpointAge: -1}
 }
 
 // client starts a client that is closed with the test.

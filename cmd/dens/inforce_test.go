@@ -104,7 +104,7 @@ func TestChainStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	askStack(t, s, "alice.eth.")
+	askPatiently(t, s, "alice.eth.")
 	all := s.chainStates()
 	if len(all) != 1 {
 		t.Fatalf("got %+v", all)
