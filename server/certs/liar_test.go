@@ -47,7 +47,7 @@ func newLiar(t *testing.T) (*liar, ACMEConfig, *syncBuffer) {
 	}
 	var log syncBuffer
 	conf := acmeConfig(t, &log)
-	conf.Directory, conf.CAFile, conf.Dial, conf.Timeout = l.URL+"/dir", file, new(net.Dialer).DialContext, 5*time.Second
+	conf.Directory, conf.CAFile, conf.Dial, conf.Timeout = l.URL+"/dir", file, new(net.Dialer).DialContext, time.Minute
 	return l, conf, &log
 }
 

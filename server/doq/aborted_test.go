@@ -16,7 +16,7 @@ import (
 // TestAbortedConnections: clients that vanish without a word, at any point of a connection, leave nothing behind
 // while the Listener goes on.
 func TestAbortedConnections(t *testing.T) {
-	f := begin(t, intake.Limits{IdleTimeout: 600 * time.Millisecond, ReadTimeout: 600 * time.Millisecond, QueryTimeout: 300 * time.Millisecond})
+	f := begin(t, intake.Limits{IdleTimeout: 2 * time.Second, ReadTimeout: 2 * time.Second, QueryTimeout: 300 * time.Millisecond})
 	ask(t, f.dial(t, ProtoDoQ), "hit.example")
 	before := runtime.NumGoroutine()
 	abort := []struct {

@@ -47,7 +47,7 @@ func TestQueries(t *testing.T) {
 
 // TestBrokenProtocol has what RFC 9250 section 4.3.3 calls fatal.
 func TestBrokenProtocol(t *testing.T) {
-	f := begin(t, intake.Limits{ReadTimeout: time.Second})
+	f := begin(t, intake.Limits{ReadTimeout: 2 * time.Second})
 	good := packed(t, question("hit.example"))
 	withID := packed(t, func() *dns.Msg { m := question("hit.example"); m.Id = 7; return m }())
 	keepalive := question("hit.example")
@@ -106,7 +106,7 @@ func TestBrokenProtocol(t *testing.T) {
 }
 
 func TestStalledStreams(t *testing.T) {
-	f := begin(t, intake.Limits{ReadTimeout: 500 * time.Millisecond})
+	f := begin(t, intake.Limits{ReadTimeout: 2 * time.Second})
 	q := f.dial(t, ProtoDoQ)
 	whole := packed(t, question("hit.example"))
 	var stalled []*quic.Stream
@@ -248,11 +248,11 @@ func TestLimits(t *testing.T) {
 }
 
 func TestIdleConnectionsEnd(t *testing.T) {
-	f := begin(t, intake.Limits{IdleTimeout: 300 * time.Millisecond, MaxConns: 2})
+	f := begin(t, intake.Limits{IdleTimeout: 1500 * time.Millisecond, MaxConns: 2})
 	q := f.dial(t, ProtoDoQ)
 	str := send(t, q, packed(t, question("slow.example")))
 	<-f.actor.slow
-	time.Sleep(600 * time.Millisecond) // longer than the limit: with a query under way it does not count
+	time.Sleep(2 * time.Second) // longer than the limit: with a query under way it does not count
 	close(f.actor.release)
 	if _, err := receive(str); err != nil {
 		t.Errorf("a slow query ended with %v", err)

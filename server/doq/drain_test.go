@@ -98,7 +98,7 @@ func TestRefresh(t *testing.T) {
 
 // TestSlowReaders has a client that does not take its reply.
 func TestSlowReaders(t *testing.T) {
-	f := begin(t, intake.Limits{WriteTimeout: 300 * time.Millisecond})
+	f := begin(t, intake.Limits{WriteTimeout: time.Second})
 	tr := transport(t, "127.0.0.1")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -130,7 +130,7 @@ func beginAt(t testing.TB, limits intake.Limits, host string) *fixture {
 	})
 	go f.Serve()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if !f.isDraining() { // a test that looks at the outcome calls it itself
 			f.Drain(ctx)
@@ -225,7 +225,7 @@ func (f *fixture) dial(t testing.TB, protocol string) *quic.Conn {
 func (f *fixture) tryDial(t testing.TB, protocol string) (*quic.Conn, error) {
 	t.Helper()
 	tr := transport(t, "127.0.0.1")
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return tr.Dial(ctx, net.UDPAddrFromAddrPort(f.Addr()), f.clientTLS(protocol), nil)
 }
@@ -265,7 +265,7 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 // send opens a stream and writes to it, with FIN.
 func send(t testing.TB, q *quic.Conn, octets []byte) *quic.Stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	str, err := q.OpenStreamSync(ctx)
 	if err != nil {
@@ -280,7 +280,7 @@ func send(t testing.TB, q *quic.Conn, octets []byte) *quic.Stream {
 
 // receive reads the one reply of a stream.
 func receive(str *quic.Stream) (*dns.Msg, error) {
-	_ = str.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = str.SetReadDeadline(time.Now().Add(30 * time.Second))
 	b, err := io.ReadAll(str)
 	if err != nil {
 		return nil, err
@@ -317,7 +317,7 @@ func ended(t testing.TB, q *quic.Conn) quic.ApplicationErrorCode {
 	t.Helper()
 	select {
 	case <-q.Context().Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the connection stays open")
 	}
 	var closed *quic.ApplicationError
@@ -329,7 +329,7 @@ func ended(t testing.TB, q *quic.Conn) quic.ApplicationErrorCode {
 
 func wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("waited in vain for %s\n%s", what, stacks[:runtime.Stack(stacks, true)])

@@ -104,7 +104,7 @@ func TestHTTP3ManyAtOnce(t *testing.T) {
 
 // TestHTTP3Stalled leaves a header and a body unfinished.
 func TestHTTP3Stalled(t *testing.T) {
-	f := begin(t, intake.Limits{ReadTimeout: 500 * time.Millisecond})
+	f := begin(t, intake.Limits{ReadTimeout: 2 * time.Second})
 	c := f.browser(t)
 	pipe, w := io.Pipe()
 	defer w.Close()

@@ -79,7 +79,7 @@ func (o *outbox) sends(t *testing.T, j *joiner, letters []letter) int {
 	for i, conn := range o.clients {
 		var got []string
 		for range want[i] {
-			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 			n, err := conn.Read(room)
 			if err != nil {
 				t.Fatalf("client %d: %v", i, err)
@@ -161,7 +161,7 @@ func TestJoinRefused(t *testing.T) {
 	o.send(o.fd, j, j.join(replies))
 	room := make([]byte, 100)
 	for range 3 {
-		_ = o.clients[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = o.clients[0].SetReadDeadline(time.Now().Add(30 * time.Second))
 		if n, err := o.clients[0].Read(room); err != nil || string(room[:n]) != "a reply" {
 			t.Fatalf("%q, %v", room[:n], err)
 		}
@@ -192,7 +192,7 @@ func TestJoinedRepliesFromTheAddressAsked(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			_ = client.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = client.SetDeadline(time.Now().Add(30 * time.Second))
 			want, got := map[uint16]netip.AddrPort{}, map[uint16]netip.AddrPort{}
 			for id := range uint16(batchSize) {
 				at := netip.AddrPortFrom(netip.MustParseAddr(tt.ask[int(id)*len(tt.ask)/batchSize]), l.Addr().Port())

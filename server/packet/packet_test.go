@@ -78,7 +78,7 @@ func begin(t testing.TB, conf Config, limits intake.Limits, h intake.Handler) (*
 	}
 	go l.Serve()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		l.Drain(ctx)
 		in.Close()
@@ -89,7 +89,7 @@ func begin(t testing.TB, conf Config, limits intake.Limits, h intake.Handler) (*
 
 func wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -103,7 +103,7 @@ func dial(t testing.TB, addr netip.AddrPort) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	_ = conn.SetReadBuffer(1 << 20)
 	return conn
 }
