@@ -65,6 +65,7 @@ func isReset(err error) bool {
 // readControl reads the control stream. There is nothing in it that changes what this server does.
 func readControl(r *bufio.Reader) error {
 	f := frames{r: r}
+	goAway, pushes := uint64(maxNumber), uint64(0)
 	for first := true; ; first = false {
 		kind, length, err := f.next()
 		if err != nil {
@@ -83,8 +84,10 @@ func readControl(r *bufio.Reader) error {
 			err = &fatal{h3FrameUnexpected}
 		case frameCancelPush: // of a push that was never promised
 			err = &fatal{h3IDError}
-		case frameGoAway, frameMaxPushID:
-			err = f.number(length)
+		case frameGoAway: // it may not rise (section 5.2)
+			goAway, err = f.number(length, 0, goAway)
+		case frameMaxPushID: // it may not fall (section 7.2.7)
+			pushes, err = f.number(length, pushes, maxNumber)
 		default:
 			f.skipped = 0 // a control stream lives for long
 			err = f.skip(kind, length)
@@ -123,19 +126,26 @@ func (f *frames) settings(length uint64) error {
 	return nil
 }
 
-// number reads a frame that carries one number.
-func (f *frames) number(length uint64) error {
+// maxNumber is above all that a frame can carry.
+const maxNumber = 1 << 62
+
+// number reads a frame that carries one number, from least to most.
+func (f *frames) number(length, least, most uint64) (uint64, error) {
 	if length == 0 || length > 8 {
-		return &fatal{h3FrameError}
+		return 0, &fatal{h3FrameError}
 	}
 	b, err := f.payload(length)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if _, n, err := quicvarint.Parse(b); err != nil || n != len(b) {
-		return &fatal{h3FrameError}
+	n, size, err := quicvarint.Parse(b)
+	switch {
+	case err != nil || size != len(b):
+		return 0, &fatal{h3FrameError}
+	case n < least || n > most:
+		return 0, &fatal{h3IDError}
 	}
-	return nil
+	return n, nil
 }
 
 // readEncoder reads what the client says of its dynamic table. It has none, since the server offered no room for one:

@@ -203,6 +203,9 @@ func TestUnidirectionalStreams(t *testing.T) {
 		{"a setting of HTTP/2", [][]byte{join([]byte{0}, aFrame(frameSettings, 2, 1))}, h3SettingsError},
 		{"half a setting", [][]byte{join([]byte{0}, aFrame(frameSettings, 6))}, h3FrameError},
 		{"many settings", [][]byte{join([]byte{0}, aFrame(frameSettings, make([]byte, maxSettings+1)...))}, h3ExcessiveLoad},
+		{"an earlier GOAWAY", [][]byte{join([]byte{0}, settings, aFrame(frameGoAway, 8), aFrame(frameGoAway, 8), aFrame(frameGoAway, 4), aFrame(frameMaxPushID, 3), aFrame(frameMaxPushID, 3))}, 0},
+		{"a later GOAWAY", [][]byte{join([]byte{0}, settings, aFrame(frameGoAway, 4), aFrame(frameGoAway, 8))}, h3IDError},
+		{"fewer pushes", [][]byte{join([]byte{0}, settings, aFrame(frameMaxPushID, 3), aFrame(frameMaxPushID, 2))}, h3IDError},
 		{"a long number", [][]byte{join([]byte{0}, settings, aFrame(frameGoAway, 0, 0))}, h3FrameError},
 		{"a dynamic table", [][]byte{{2, 0x21}}, qpackEncoderStream},
 	} {
@@ -243,6 +246,36 @@ func TestUnidirectionalStreams(t *testing.T) {
 			t.Errorf("closed with %#x", code)
 		}
 	})
+}
+
+// TestExpect: a client that waits for leave to send its body gets it, or an answer (RFC 9110 section 10.1.1).
+func TestExpect(t *testing.T) {
+	f := begin(t, intake.Limits{})
+	q := f.dial(t, ProtoHTTP3)
+	post := []string{":method POST", ":scheme https", ":authority dens.test", ":path /dns-query"}
+	str, err := q.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = str.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := str.Write(with(post, "expect 100-Continue")); err != nil {
+		t.Fatal(err)
+	}
+	leave := appendContinue(nil)
+	got := make([]byte, len(leave))
+	if _, err := io.ReadFull(str, got); err != nil || statusOf(t, got) != "100" {
+		t.Fatalf("told %x, %v", got, err)
+	}
+	if _, err := str.Write(aFrame(frameData, packed(t, question("hit.example"))[lengthLen:]...)); err != nil {
+		t.Fatal(err)
+	}
+	str.Close()
+	if b, err := io.ReadAll(str); err != nil || statusOf(t, b) != "200" {
+		t.Errorf("%x, %v", b, err)
+	}
+	if b, err := io.ReadAll(send(t, q, with(get, "expect 100-continue"))); err != nil || statusOf(t, b) != "200" {
+		t.Errorf("whose body nobody wants: %x, %v", b, err)
+	}
 }
 
 // TestGoAway reads what the server says on its control stream.

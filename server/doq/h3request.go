@@ -175,12 +175,17 @@ type body struct {
 	sized   bool
 	trailed bool
 	err     error
+	leave   func() // tells the client to send it; nil: it does not wait for that
 }
 
 var errLength = errors.New("the body is not as long as its header says")
 
 // Read implements io.Reader. The end is io.EOF.
 func (b *body) Read(p []byte) (int, error) {
+	if b.leave != nil {
+		b.leave()
+		b.leave = nil
+	}
 	for b.err == nil && b.frame == 0 {
 		b.err = b.advance()
 	}

@@ -85,6 +85,10 @@ func (w *response) frames(method string, now time.Time) []byte {
 	return append(out, w.body.Bytes()...)
 }
 
+// appendContinue appends the HEADERS frame that says to go on: :status 100 of the static table (RFC 9110 section
+// 15.2.1, RFC 9204 Appendix A).
+func appendContinue(b []byte) []byte { return append(b, frameHeaders, 4, 0, 0, 0xff, 0) }
+
 // hopByHop reports whether a field is of HTTP/1.1's connections (RFC 9114 section 4.2).
 func hopByHop(name string) bool {
 	return slices.Contains([]string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}, name)

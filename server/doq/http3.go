@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -13,7 +14,7 @@ import (
 )
 
 // serveHTTP3 serves HTTP/3: a request on each stream. It is lean where a resolver has no use for more: no dynamic
-// table, no push, no trailers, no interim responses.
+// table, no push, no trailers.
 func (c *conn) serveHTTP3() {
 	control, err := c.q.OpenUniStream()
 	if err == nil {
@@ -101,6 +102,12 @@ func (c *conn) serveRequest(str *quic.Stream) {
 	defer c.end()
 	req = req.WithContext(str.Context())
 	req.RemoteAddr, req.TLS = c.peer().String(), c.tls
+	if strings.EqualFold(req.Header.Get("Expect"), "100-continue") { // RFC 9110 section 10.1.1
+		req.Body.(*body).leave = func() {
+			_ = str.SetWriteDeadline(now.Add(conf.WriteTimeout))
+			_, _ = str.Write(appendContinue(nil)) // if that fails, so does the response
+		}
+	}
 	w := response{header: make(http.Header, 8)}
 	if !c.handle(&w, req) {
 		cut(str, h3Internal)
