@@ -58,6 +58,7 @@ func (c *Conn) open(s *slab, have int, sealed []byte) int {
 			break
 		}
 		if err != nil && c.cause == nil {
+			c.keep(s.in[:have]) // what is left is cut off
 			c.failTLS(err)
 		}
 	}

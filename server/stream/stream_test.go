@@ -178,6 +178,47 @@ func TestPartialIsSlow(t *testing.T) {
 	})
 }
 
+// corked keeps what is written until it is let go.
+type corked struct {
+	net.Conn
+	on   bool
+	held []byte
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.on {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// A message that is cut off is counted, also when TLS says in the same packet that nothing more comes.
+func TestCutOff(t *testing.T) {
+	server, client := newTLS(t, "dot")
+	for _, w := range []way{polled, plain} {
+		s := start(t, w, Config{TLS: server, Protocol: wire.DoT}, intake.Limits{}, echo{})
+		below := &corked{Conn: s.dial(t, nil)}
+		conn := tls.Client(below, client)
+		if err := conn.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		below.on = true
+		write(t, conn, append(burst(2), burst(1)[:9]...))
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_ = below.SetWriteDeadline(time.Time{}) // crypto/tls has set it
+		write(t, below.Conn, below.held)
+		if got := readFrames(t, conn, -1); len(got) != 2 {
+			t.Errorf("%s: %d replies, want 2", w, len(got))
+		}
+		if got := s.stats.Malformed.Load(); got != 1 {
+			t.Errorf("%s: %d malformed, want 1", w, got)
+		}
+	}
+}
+
 // A session that consumes nothing is not given more than fits.
 func TestSessionThatConsumesNothing(t *testing.T) {
 	stuck := func(*Conn, string) Session { return stuckSession{} }
