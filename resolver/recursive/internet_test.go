@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/dnssec"
+	"dens/internal/looptest"
 	"dens/resolver/forward"
 	"dens/resolver/recursive"
 )
@@ -44,13 +45,7 @@ type zone struct {
 
 func newInternet(t *testing.T) *internet {
 	t.Helper()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.LocalAddr().(*net.UDPAddr).Port
-	l.Close()
-	return &internet{t: t, port: uint16(port), zones: make(map[string]*zone)}
+	return &internet{t: t, port: looptest.Free(t).Port(), zones: make(map[string]*zone)}
 }
 
 // add makes a zone of zone-file text, with $ for its own name, and serves it.
@@ -320,7 +315,7 @@ func (in *internet) resolver(change func(*recursive.Config)) *recursive.Resolver
 	}
 	cfg := recursive.Config{
 		UDP: forward.NewDatagram(nil, nil), TCP: stream, Hints: hints, Port: in.port,
-		Allow: func(netip.Addr) bool { return true }, Timeout: 5 * time.Second,
+		Allow: func(netip.Addr) bool { return true }, Timeout: 20 * time.Second,
 	}
 	if root := in.zones["."]; root != nil && root.signer != nil {
 		anchors := new(dnssec.Anchors).With(".", dnssec.Trust{Keys: []*dns.DNSKEY{root.signer.Key}})

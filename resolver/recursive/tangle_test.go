@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -105,41 +106,45 @@ func (w *tangle) Exchange(ctx context.Context, to netip.AddrPort, req, _ []byte)
 // is, the rest fails soon, and nothing is left under way.
 func TestTangles(t *testing.T) {
 	for seed := range uint64(12) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		const zones = 40
-		w := newTangle(zones, rnd)
-		w.pause = func() time.Duration { return rand.N(2 * time.Millisecond) }
-		r, err := New(Config{UDP: w, TCP: w, NoIPv6: true, Timeout: 20 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		depths := w.depths()
-		var wg sync.WaitGroup
-		began := time.Now()
-		for i := range 3 * zones {
-			wg.Go(func() {
-				zone := i % zones
-				_, err := r.Resolve(t.Context(), resolver.Query{Name: fmt.Sprintf("w%d.z%d.", i, zone), Type: dns.TypeA, Class: dns.ClassINET})
-				switch {
-				case err == nil && depths[zone] > zones:
-					t.Errorf("seed %d: z%d. cannot be resolved, and was", seed, zone)
-				case err != nil && depths[zone] <= 2:
-					t.Errorf("seed %d: z%d. at depth %d: %v", seed, zone, depths[zone], err)
-				case err != nil && strings.Contains(err.Error(), "time"):
-					t.Errorf("seed %d: z%d.: %v", seed, zone, err)
-				}
-			})
-		}
-		wg.Wait()
-		if took := time.Since(began); took > 15*time.Second {
-			t.Errorf("seed %d: %v", seed, took)
-		}
-		for end := time.Now().Add(10 * time.Second); r.Stats().Flights > 0; {
-			if time.Now().After(end) {
-				t.Fatalf("seed %d: %d flights do not end", seed, r.Stats().Flights)
-			}
-			time.Sleep(time.Millisecond)
-		}
-		t.Logf("seed %d: %d questions, %d queries, %v, limits %v", seed, 3*zones, w.queries.Load(), time.Since(began).Round(time.Millisecond), r.Stats().Limits)
+		synctest.Test(t, func(t *testing.T) { testTangle(t, seed) })
 	}
+}
+
+func testTangle(t *testing.T, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	const zones = 40
+	w := newTangle(zones, rnd)
+	w.pause = func() time.Duration { return rand.N(2 * time.Millisecond) }
+	r, err := New(Config{UDP: w, TCP: w, NoIPv6: true, Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	depths := w.depths()
+	var wg sync.WaitGroup
+	began := time.Now()
+	for i := range 3 * zones {
+		wg.Go(func() {
+			zone := i % zones
+			_, err := r.Resolve(t.Context(), resolver.Query{Name: fmt.Sprintf("w%d.z%d.", i, zone), Type: dns.TypeA, Class: dns.ClassINET})
+			switch {
+			case err == nil && depths[zone] > zones:
+				t.Errorf("seed %d: z%d. cannot be resolved, and was", seed, zone)
+			case err != nil && depths[zone] <= 2:
+				t.Errorf("seed %d: z%d. at depth %d: %v", seed, zone, depths[zone], err)
+			case err != nil && strings.Contains(err.Error(), "time"):
+				t.Errorf("seed %d: z%d.: %v", seed, zone, err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("seed %d: %v", seed, took)
+	}
+	for end := time.Now().Add(10 * time.Second); r.Stats().Flights > 0; {
+		if time.Now().After(end) {
+			t.Fatalf("seed %d: %d flights do not end", seed, r.Stats().Flights)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Logf("seed %d: %d questions, %d queries, %v, limits %v", seed, 3*zones, w.queries.Load(), time.Since(began).Round(time.Millisecond), r.Stats().Limits)
 }
