@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var stacks string
-	for range 50 {
+	for range 500 {
 		buf := make([]byte, 1<<20)
 		stacks = ""
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dens/internal/looptest"
 )
 
 // The ports that one recycled socket gets are as random as those of sockets of their own: all over the
@@ -198,8 +200,7 @@ func TestSourceIsCompared(t *testing.T) {
 
 // An error by ICMP that came for the server before is not the next one's.
 func TestRecycledSocketForgetsErrors(t *testing.T) {
-	gone, goneAddr := listenUDP(t, "127.0.0.1:0")
-	gone.Close()
+	goneAddr := looptest.Free(t)
 	after, afterAddr := listenUDP(t, "127.0.0.1:0")
 	var p sockets
 	s, err := p.take(goneAddr)

@@ -218,7 +218,7 @@ func TestDoHErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			addr := doh(t, c.config(t, "dns.example", time.Now().Add(time.Hour)), tt.h)
-			f := forwarder(t, Config{RootCAs: c.pool, Timeout: 3 * time.Second},
+			f := forwarder(t, Config{RootCAs: c.pool, Timeout: 30 * time.Second},
 				Upstream{Protocol: HTTPS, Addr: addr, ServerName: "dns.example", Path: secret})
 			_, err := f.Resolve(t.Context(), query("www.example.org."))
 			var e *resolver.Error
