@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "8") // most of them wait most of the time
 	code := m.Run()
 	var stacks string
-	for range 150 {
+	for range 500 {
 		buf := make([]byte, 1<<20)
 		stacks = ""
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
@@ -319,5 +319,8 @@ func answerTo(req []byte, records ...string) []byte {
 }
 
 func source(seed uint64) rand.Source { return rand.NewPCG(seed, 4711) }
+
+// long is a name that random case leaves in lower case but once in 2^50 times.
+const long = "a-name-that-is-never-in-lower-case-by-chance.example.org."
 
 func at(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
