@@ -176,6 +176,7 @@ func TestSessionFloods(t *testing.T) {
 		"PING":          func(p *peer, i int) { p.must(p.framer.WritePing(false, [8]byte{})) },
 		"SETTINGS":      func(p *peer, i int) { p.must(p.framer.WriteSettings()) },
 		"empty DATA":    func(p *peer, i int) { p.must(p.framer.WriteData(1, false, nil)) },
+		"short DATA":    func(p *peer, i int) { p.must(p.framer.WriteData(1, false, []byte{0})) },
 		"PRIORITY":      func(p *peer, i int) { p.must(p.framer.WritePriority(1, http2.PriorityParam{})) },
 		"WINDOW_UPDATE": func(p *peer, i int) { p.must(p.framer.WriteWindowUpdate(0, 1)) },
 		"unknown":       func(p *peer, i int) { p.must(p.framer.WriteRawFrame(0x77, 0, 0, nil)) },
@@ -193,6 +194,24 @@ func TestSessionFloods(t *testing.T) {
 				t.Error(p.err)
 			}
 		})
+	}
+}
+
+// TestSessionManyPosts: clients may end each body with a frame of its own, and open windows for each answer, without
+// end.
+func TestSessionManyPosts(t *testing.T) {
+	p := newPeer(t, intake.Config{}, newActor()).greet()
+	q := packed(t, question("a.example"))
+	for id := uint32(1); id < 6000; id += 2 {
+		p.post(id)
+		p.must(p.framer.WriteData(id, false, q))
+		p.must(p.framer.WriteData(id, true, nil))
+		p.must(p.framer.WriteWindowUpdate(0, 100))
+		p.must(p.framer.WriteWindowUpdate(id, 100))
+		if p.send(); p.err != nil {
+			t.Fatalf("stream %d: %v", id, p.err)
+		}
+		expect200(t, p.replies(), id)
 	}
 }
 

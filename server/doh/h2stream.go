@@ -191,7 +191,8 @@ func (s *Session) more(st *h2stream, body []byte) *connError {
 		s.out = appendNumber(s.out, typeWindowUpdate, st.id, uint32(window-st.room))
 		st.room = window
 	}
-	if len(body) < 64 {
+	first := len(body) > 0 && st.got == len(body) // many clients send a query whole, and then an empty frame that ends it
+	if len(body) < 64 && !first {
 		return s.pay(5)
 	}
 	return nil
