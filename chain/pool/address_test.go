@@ -53,7 +53,7 @@ func FuzzAddress(f *testing.F) {
 
 func TestIPCPathIsNotThere(t *testing.T) {
 	e := endpoint(t, filepath.Join(t.TempDir(), "none.ipc"))
-	if _, err := e.Latest(within(t, time.Second), 0); !errors.Is(err, chain.ErrUnavailable) || !strings.Contains(err.Error(), "no such file") {
+	if _, err := e.Latest(within(t, 20*time.Second), 0); !errors.Is(err, chain.ErrUnavailable) || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func TestAnchorFailsOver(t *testing.T) {
 	prefer(p)
 	nodes[0].Extend(99, 1, "old", time.Now().Add(-time.Hour))
 	nodes[1].Intercept(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	a, err := p.Anchor(within(t, 5*time.Second))
+	a, err := p.Anchor(within(t, 30*time.Second))
 	if err != nil || a.Vouchers[0] != "c" {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -260,11 +260,15 @@ func TestSecondLook(t *testing.T) {
 	if !errors.Is(err, chain.ErrUnknownBlock) || asked.Load() != -996 || strings.Count(err.Error(), "header not found") != 2 || !strings.HasPrefix(err.Error(), chain.ErrUnknownBlock.Error()) {
 		t.Errorf("asked %d times, %v", asked.Load()+1000, err)
 	}
-	asked.Store(-1000)
-	began = time.Now()
-	err = p.Fetch(within(t, secondLook-10*time.Millisecond), proofs(head)[:1], func(r chain.Reply) error { return r.Errs[0] })
+	for range 20 { // until both have answered before the time is over
+		asked.Store(-1000)
+		err = p.Fetch(within(t, secondLook-10*time.Millisecond), proofs(head)[:1], func(r chain.Reply) error { return r.Errs[0] })
+		if !errors.Is(err, chain.ErrTimeout) {
+			break
+		}
+	}
 	if !errors.Is(err, chain.ErrUnknownBlock) || asked.Load() > -998 {
-		t.Errorf("asked %d times with no time for it, %v after %v", asked.Load()+1000, err, time.Since(began))
+		t.Errorf("asked %d times with no time for it, %v", asked.Load()+1000, err)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestCallAtIsOneRequest(t *testing.T) {
 				eventually(t, "a subscription", func() bool { return e.Status().Subscribes == Yes })
 			}
 			before, _, _ := n.Counts()
-			outputs, err := e.CallAt(within(t, 2*time.Second), msgs("a", "b", "c"), n.Head())
+			outputs, err := e.CallAt(within(t, 30*time.Second), msgs("a", "b", "c"), n.Head())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +62,7 @@ func TestBatchRefused(t *testing.T) {
 			eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 			for round, want := range []int{21, 20} { // the second time no batch is tried
 				before, _, _ := n.Counts()
-				outputs, err := e.CallAt(within(t, 2*time.Second), msgs(strings.Split("abcdefghijklmnopqrst", "")...), n.Head())
+				outputs, err := e.CallAt(within(t, 30*time.Second), msgs(strings.Split("abcdefghijklmnopqrst", "")...), n.Head())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +87,7 @@ func TestBatchRefusedByStream(t *testing.T) {
 	e := endpoint(t, n.WS(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	for range 2 {
-		outputs, err := e.CallAt(within(t, 2*time.Second), msgs("a", "b"), n.Head())
+		outputs, err := e.CallAt(within(t, 30*time.Second), msgs("a", "b"), n.Head())
 		if err != nil || string(outputs[1].Data) != "echo:b" {
 			t.Fatalf("%v", err)
 		}
@@ -175,9 +175,9 @@ func TestOutputs(t *testing.T) {
 				}
 				return tt.reply
 			})
-			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Timeout = 5 * time.Second })
+			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Timeout = 30 * time.Second })
 			for _, batch := range [][]chain.Msg{msgs("bad"), msgs("good", "bad")} {
-				outputs, err := e.CallAt(within(t, 5*time.Second), batch, n.Head())
+				outputs, err := e.CallAt(within(t, 30*time.Second), batch, n.Head())
 				if tt.err != nil {
 					if !errors.Is(err, tt.err) {
 						t.Errorf("error %v, want %v", err, tt.err)
@@ -208,11 +208,11 @@ func TestOutputs(t *testing.T) {
 func TestUnknownBlock(t *testing.T) {
 	n := fakeNode(t)
 	e := endpoint(t, n.URL())
-	_, err := e.CallAt(within(t, time.Second), msgs("a"), chain.Head{Number: 7, Hash: common.Hash{1}})
+	_, err := e.CallAt(within(t, 20*time.Second), msgs("a"), chain.Head{Number: 7, Hash: common.Hash{1}})
 	if !errors.Is(err, chain.ErrUnknownBlock) {
 		t.Errorf("call: %v", err)
 	}
-	if _, err := e.BlockAt(within(t, time.Second), 1000); !errors.Is(err, chain.ErrUnknownBlock) {
+	if _, err := e.BlockAt(within(t, 20*time.Second), 1000); !errors.Is(err, chain.ErrUnknownBlock) {
 		t.Errorf("hash: %v", err)
 	}
 	var named *chain.BackendError

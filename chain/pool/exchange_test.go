@@ -28,7 +28,7 @@ func TestOneRefusalIsOneFailure(t *testing.T) {
 		_, _ = w.Write(n.Answer(body))
 	})
 	for range failuresToOpen {
-		_, err := e.CallAt(within(t, 5*time.Second), msgs("a", "b", "c", "bad", "e", "f"), chain.Head{})
+		_, err := e.CallAt(within(t, 30*time.Second), msgs("a", "b", "c", "bad", "e", "f"), chain.Head{})
 		if !errors.Is(err, chain.ErrUnknownBlock) {
 			t.Fatal(err)
 		}

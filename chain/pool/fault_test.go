@@ -48,7 +48,7 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		}, chain.ErrUnavailable},
 		{"drip", drip, chain.ErrTimeout},
-		{"silence", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, chain.ErrTimeout},
+		{"silence", silent, chain.ErrTimeout},
 		{"closed before", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, chain.ErrUnavailable},
 		{"closed in the middle", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
@@ -62,8 +62,12 @@ func TestHostileAnswers(t *testing.T) {
 			t.Parallel()
 			n := fakeNode(t)
 			n.Intercept(tt.serv)
-			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Timeout = time.Second; c.MaxBody = 1 << 20 })
-			_, err := e.CallAt(within(t, 6*time.Second), msgs("a", "b"), n.Head())
+			timeout := 20 * time.Second // a busy machine takes its time
+			if tt.want == chain.ErrTimeout {
+				timeout = time.Second
+			}
+			e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.Timeout = timeout; c.MaxBody = 1 << 20 })
+			_, err := e.CallAt(within(t, 30*time.Second), msgs("a", "b"), n.Head())
 			if !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
@@ -74,10 +78,10 @@ func TestHostileAnswers(t *testing.T) {
 			n.Intercept(nil)
 			began := time.Now()
 			eventually(t, "the circuit closes", e.Usable)
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 15*time.Second {
 				t.Errorf("back after %v", took)
 			}
-			outputs, err := e.CallAt(within(t, time.Second), msgs("a", "b"), n.Head())
+			outputs, err := e.CallAt(within(t, 20*time.Second), msgs("a", "b"), n.Head())
 			if err != nil || string(outputs[1].Data) != "echo:b" {
 				t.Errorf("afterwards: %v", err)
 			}
@@ -96,14 +100,14 @@ func TestContractsFloodDoesNotOpenTheCircuit(t *testing.T) {
 	eventually(t, "the head is known", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	n.Intercept(func(w http.ResponseWriter, _ *http.Request) { flood(w, 2<<20) })
 	for range 2 * failuresToOpen {
-		if _, err := e.CallAt(within(t, 6*time.Second), msgs("a", "b"), n.Head()); !errors.Is(err, chain.ErrLimit) {
+		if _, err := e.CallAt(within(t, 30*time.Second), msgs("a", "b"), n.Head()); !errors.Is(err, chain.ErrLimit) {
 			t.Fatalf("error %v", err)
 		}
 	}
 	if !e.Usable() {
 		t.Error("the circuit is open")
 	}
-	if _, err := e.Latest(within(t, 6*time.Second), 0); !errors.Is(err, chain.ErrLimit) || e.Status().Errors <= 2*failuresToOpen {
+	if _, err := e.Latest(within(t, 30*time.Second), 0); !errors.Is(err, chain.ErrLimit) || e.Status().Errors <= 2*failuresToOpen {
 		t.Errorf("a flood in place of a head: %v, %d errors", err, e.Status().Errors)
 	}
 }
@@ -118,6 +122,9 @@ func flood(w interface{ Write([]byte) (int, error) }, size int) {
 	}
 	_, _ = fmt.Fprint(w, `"}`)
 }
+
+// silent does not answer as long as its client waits.
+func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func drip(w http.ResponseWriter, r *http.Request) {
 	for range 1000 {
@@ -138,7 +145,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		http.Redirect(w, r, trap.URL(), http.StatusTemporaryRedirect)
 	})
 	e := endpoint(t, n.URL())
-	if _, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head()); !errors.Is(err, chain.ErrMalformed) {
+	if _, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head()); !errors.Is(err, chain.ErrMalformed) {
 		t.Errorf("error %v", err)
 	}
 	if requests, _, _ := trap.Counts(); requests != 0 {
@@ -157,20 +164,20 @@ func TestRateLimitedIsNotDead(t *testing.T) {
 			var asked atomic.Int32
 			n.Intercept(func(w http.ResponseWriter, _ *http.Request) {
 				asked.Add(1)
-				w.Header().Set("Retry-After", "1")
+				w.Header().Set("Retry-After", "4")
 				w.WriteHeader(status)
 			})
 			began := time.Now()
 			for range 20 {
-				if _, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head()); !errors.Is(err, errRateLimited) {
+				if _, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head()); !errors.Is(err, errRateLimited) {
 					t.Fatalf("error %v", err)
 				}
 			}
-			if took := time.Since(began); took > 900*time.Millisecond {
+			if took := time.Since(began); took > 3800*time.Millisecond {
 				t.Fatalf("20 refusals took %v", took)
 			}
 			if got := asked.Load(); got > 3 { // a poll may have been on its way
-				t.Errorf("asked %d times in the second that the backend wanted for itself", got)
+				t.Errorf("asked %d times in the seconds that the backend wanted for itself", got)
 			}
 			s := e.Status()
 			if s.State != Closed || s.Limited == 0 || s.LimitedFor <= 0 || e.Usable() {
@@ -178,10 +185,10 @@ func TestRateLimitedIsNotDead(t *testing.T) {
 			}
 			n.Intercept(nil)
 			eventually(t, "an answer", func() bool {
-				_, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head())
+				_, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head())
 				return err == nil
 			})
-			if took := time.Since(began); took < time.Second {
+			if took := time.Since(began); took < 4*time.Second {
 				t.Errorf("asked again after %v", took)
 			}
 		})
@@ -210,12 +217,12 @@ func TestWrongChain(t *testing.T) {
 		n.SetChainID(1337)
 		var log logged
 		e := endpoint(t, url, func(c *EndpointConfig) { c.Log = log.logger() })
-		_, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head())
+		_, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head())
 		if !errors.Is(err, chain.ErrWrongChain) {
 			t.Fatalf("error %v", err)
 		}
 		for range 3 { // also once the circuit is open
-			if _, err = e.Latest(within(t, time.Second), 0); !errors.Is(err, chain.ErrWrongChain) {
+			if _, err = e.Latest(within(t, 20*time.Second), 0); !errors.Is(err, chain.ErrWrongChain) {
 				t.Fatalf("error %v", err)
 			}
 		}
@@ -277,10 +284,10 @@ func TestRecovery(t *testing.T) {
 	began := time.Now()
 	for _, e := range endpoints {
 		eventually(t, "recovery", e.Usable)
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("%s: back after %v", e.Status().Transport, took)
 		}
-		if _, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head()); err != nil {
+		if _, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head()); err != nil {
 			t.Errorf("%s: %v", e.Status().Transport, err)
 		}
 	}
@@ -327,7 +334,7 @@ func TestSecretsStayInside(t *testing.T) {
 			http.Redirect(w, r, r.URL.String()+"/x", http.StatusFound)
 		},
 		"garbage": func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL) },
-		"timeout": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"timeout": silent,
 		"close":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
 	secrets := []string{path, query, user, password, "pass%2Fsecret", "pathsecret", "querysec", "usersec"}
@@ -353,7 +360,7 @@ func TestSecretsStayInside(t *testing.T) {
 						err = b.Err
 					}
 				}
-				_, err := p.Endpoints()[0].Probe(within(t, time.Second))
+				_, err := p.Endpoints()[0].Probe(within(t, 20*time.Second))
 				eventually(t, "the circuit opens", func() bool { return !p.Endpoints()[0].Usable() })
 				texts = append(texts, fmt.Sprint(err), fmt.Sprintf("%+v", p.Status()), log.String(), p.Endpoints()[0].Name())
 				for _, text := range texts {
@@ -372,7 +379,7 @@ func TestCancelIsNoFailure(t *testing.T) {
 	n := fakeNode(t)
 	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
-	n.SetDelay(200 * time.Millisecond)
+	n.Intercept(silent)
 	for range 10 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if _, err := e.CallAt(ctx, msgs("a"), n.Head()); !errors.Is(err, chain.ErrTimeout) {

@@ -270,12 +270,12 @@ func TestFetchBackendsFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, nodes := several(t, Config{}, func(ec *EndpointConfig) {
-				ec.BlockInterval, ec.IdlePoll, ec.Timeout, ec.MaxBody = time.Hour, time.Hour, time.Second, 1<<20
+				ec.BlockInterval, ec.IdlePoll, ec.Timeout, ec.MaxBody = time.Hour, time.Hour, 3*time.Second, 1<<20
 			}, "a", "b")
 			settle(p)
 			nodes[0].Intercept(fault)
 			took := 0
-			err := p.Fetch(within(t, 4*time.Second), proofs(nodes[1].Head()), func(r chain.Reply) error {
+			err := p.Fetch(within(t, 30*time.Second), proofs(nodes[1].Head()), func(r chain.Reply) error {
 				took++
 				if r.Operator != "b" {
 					t.Errorf("%+v", r)
@@ -347,7 +347,7 @@ func TestFetchEnds(t *testing.T) {
 	} {
 		p, nodes := three(t, Config{}, "a", "b", "c")
 		for _, n := range nodes {
-			n.SetDelay(200 * time.Millisecond)
+			n.Intercept(silent)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var working sync.WaitGroup
@@ -375,7 +375,7 @@ func TestFetchEnds(t *testing.T) {
 
 func TestFetchDeadline(t *testing.T) {
 	t.Parallel()
-	p, nodes := three(t, Config{Timeout: 200 * time.Millisecond}, "a", "b")
+	p, nodes := several(t, Config{Timeout: 200 * time.Millisecond}, func(ec *EndpointConfig) { ec.Timeout = time.Minute }, "a", "b")
 	for _, n := range nodes {
 		n.Intercept(drip)
 	}
@@ -384,7 +384,7 @@ func TestFetchDeadline(t *testing.T) {
 	if !errors.Is(err, chain.ErrTimeout) || !strings.HasPrefix(err.Error(), chain.ErrTimeout.Error()) {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(began); took > 1500*time.Millisecond {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/ethereum/go-ethereum/node"
 
 	"dens/chain"
+	"dens/internal/looptest"
 )
 
 // Contracts in a few bytes of EVM code.
@@ -45,8 +45,8 @@ func geth(t *testing.T) (*simulated.Backend, []string) {
 	ipc := filepath.Join(t.TempDir(), "geth.ipc")
 	var conf *node.Config
 	backend := simulated.NewBackend(alloc, func(nodeConf *node.Config, ethConf *ethconfig.Config) {
-		nodeConf.HTTPHost, nodeConf.HTTPPort, nodeConf.HTTPModules = "127.0.0.1", freePort(t), []string{"eth"}
-		nodeConf.WSHost, nodeConf.WSPort, nodeConf.WSModules = "127.0.0.1", freePort(t), []string{"eth"}
+		nodeConf.HTTPHost, nodeConf.HTTPPort, nodeConf.HTTPModules = "127.0.0.1", int(looptest.Free(t).Port()), []string{"eth"}
+		nodeConf.WSHost, nodeConf.WSPort, nodeConf.WSModules = "127.0.0.1", int(looptest.Free(t).Port()), []string{"eth"}
 		nodeConf.IPCPath = ipc
 		ethConf.RPCGasCap = 5_000_000
 		conf = nodeConf
@@ -54,15 +54,6 @@ func geth(t *testing.T) (*simulated.Backend, []string) {
 	t.Cleanup(func() { backend.Close() })
 	backend.Commit()
 	return backend, []string{"http://" + conf.HTTPEndpoint(), "ws://" + conf.WSEndpoint(), ipc}
-}
-
-func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // TestGeth: everything that is read of a real node's answers, over each transport.
@@ -74,15 +65,15 @@ func TestGeth(t *testing.T) {
 			e := endpoint(t, url, func(c *EndpointConfig) {
 				c.ChainID = 1337
 				c.BlockInterval, c.IdlePoll = time.Hour, time.Hour
-				c.Timeout = 5 * time.Second
+				c.Timeout = 30 * time.Second
 			})
-			head, err := e.Latest(within(t, 5*time.Second), time.Hour)
+			head, err := e.Latest(within(t, 30*time.Second), time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
 			data := []byte("some calldata")
 			list := []chain.Msg{{To: echoes, Data: data}, {To: reverts, Data: data}, {To: reverts}, {To: halts}, {To: burns}, {To: enormous}, {To: common.HexToAddress("0xdead")}}
-			outputs, err := e.CallAt(within(t, 5*time.Second), list, head)
+			outputs, err := e.CallAt(within(t, 30*time.Second), list, head)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,11 +83,11 @@ func TestGeth(t *testing.T) {
 					t.Errorf("message %d: %.80q, reverted %v, %v", i, got.Data, got.Reverted, got.Err)
 				}
 			}
-			if _, err := e.CallAt(within(t, 5*time.Second), list[:1], chain.Head{Hash: common.Hash{7}}); !errors.Is(err, chain.ErrUnknownBlock) {
+			if _, err := e.CallAt(within(t, 30*time.Second), list[:1], chain.Head{Hash: common.Hash{7}}); !errors.Is(err, chain.ErrUnknownBlock) {
 				t.Errorf("unknown block: %v", err)
 			}
 			followsGeth(t, e, backend, head)
-			p, err := e.Probe(within(t, 5*time.Second))
+			p, err := e.Probe(within(t, 30*time.Second))
 			if err != nil || !p.Archive || !p.Proofs || !p.Batches || !p.ByHash || !p.AccessLists || p.ProofWindow != p.Head.Number+1 || p.ChainID != 1337 {
 				t.Errorf("probe: %+v, %v", p, err)
 			}
@@ -112,7 +103,7 @@ func followsGeth(t *testing.T, e *Endpoint, backend *simulated.Backend, head cha
 	t.Helper()
 	hash := backend.Commit()
 	if e.addr.transport == transportHTTP {
-		if _, err := e.Latest(within(t, 5*time.Second), 0); err != nil {
+		if _, err := e.Latest(within(t, 30*time.Second), 0); err != nil {
 			t.Error(err)
 		}
 	} else {
@@ -122,7 +113,7 @@ func followsGeth(t *testing.T, e *Endpoint, backend *simulated.Backend, head cha
 	if known.Hash != hash || known.Number != head.Number+1 || time.Since(known.Time).Abs() > time.Minute {
 		t.Errorf("head %+v, want %s", known, hash)
 	}
-	if got, err := e.BlockAt(within(t, 5*time.Second), head.Number); err != nil || got.Hash != head.Hash {
+	if got, err := e.BlockAt(within(t, 30*time.Second), head.Number); err != nil || got.Hash != head.Hash {
 		t.Errorf("the block before: %v, %v", got, err)
 	}
 }
@@ -137,25 +128,25 @@ func TestGethWindow(t *testing.T) {
 	}
 	p := newPool(t, Config{Endpoints: []EndpointConfig{{URL: urls[0], ChainID: 1337, BlockInterval: time.Hour}}})
 	e := p.Endpoints()[0]
-	probe, err := e.Probe(within(t, 5*time.Second))
+	probe, err := e.Probe(within(t, 30*time.Second))
 	if err != nil || probe.ProofWindow != 128 || probe.Archive || !probe.AccessLists {
 		t.Errorf("probe: %+v, %v", probe, err)
 	}
-	old, err := e.BlockAt(within(t, time.Second), 2)
+	old, err := e.BlockAt(within(t, 20*time.Second), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, head := range []chain.Head{old, {Hash: common.Hash{7}}} {
-		err = p.Fetch(within(t, 5*time.Second), proofs(head)[:1], func(r chain.Reply) error { return r.Errs[0] })
+		err = p.Fetch(within(t, 30*time.Second), proofs(head)[:1], func(r chain.Reply) error { return r.Errs[0] })
 		if !errors.Is(err, chain.ErrUnknownBlock) {
 			t.Errorf("a proof of block %d: %v", head.Number, err)
 		}
 	}
-	anchor, err := p.Anchor(within(t, time.Second))
+	anchor, err := p.Anchor(within(t, 20*time.Second))
 	if err != nil || anchor.Number != 141 {
 		t.Fatalf("%+v, %v", anchor, err)
 	}
-	err = p.Fetch(within(t, 5*time.Second), proofs(anchor.Head), func(r chain.Reply) error {
+	err = p.Fetch(within(t, 30*time.Second), proofs(anchor.Head), func(r chain.Reply) error {
 		if !isProof(r.Results[0], rootOf(r.Results[1]).root) || string(r.Results[2]) != "null" || r.Errs[3] == nil {
 			t.Errorf("%s, %v", r.Results, r.Errs)
 		}
@@ -196,10 +187,10 @@ func TestGethReorganises(t *testing.T) {
 		}
 		eventually(t, "the other branch", func() bool { known, _ := e.Head(); return known.Hash == newest })
 		known, _ := e.Head()
-		if got, err := e.BlockAt(within(t, time.Second), known.Number-2); err != nil || got.Hash == old {
+		if got, err := e.BlockAt(within(t, 20*time.Second), known.Number-2); err != nil || got.Hash == old {
 			t.Errorf("a block of the old branch is still told: %v, %v", got, err)
 		}
-		outputs, err := e.CallAt(within(t, time.Second), []chain.Msg{{To: echoes, Data: []byte("x")}}, chain.Head{Hash: old})
+		outputs, err := e.CallAt(within(t, 20*time.Second), []chain.Msg{{To: echoes, Data: []byte("x")}}, chain.Head{Hash: old})
 		if err != nil || string(outputs[0].Data) != "x" {
 			t.Errorf("a call at a block that is no longer canonical: %+v, %v", outputs, err)
 		}
@@ -218,29 +209,29 @@ func TestTLS(t *testing.T) {
 	for _, scheme := range []string{"https", "wss"} {
 		address := scheme + "://" + secure.Listener.Addr().String()
 		good := endpoint(t, address, func(c *EndpointConfig) { c.RootCAs = pool })
-		if _, err := good.CallAt(within(t, time.Second), msgs("x"), n.Head()); err != nil {
+		if _, err := good.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err != nil {
 			t.Errorf("%s: %v", scheme, err)
 		}
 		stranger := endpoint(t, address)
-		if _, err := stranger.CallAt(within(t, time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("known authority")) {
+		if _, err := stranger.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("known authority")) {
 			t.Errorf("%s, unknown authority: %v", scheme, err)
 		}
 		other := endpoint(t, scheme+"://other.invalid", func(c *EndpointConfig) {
 			c.RootCAs = pool
 			c.Dial = dialTo(secure.Listener.Addr().String())
 		})
-		if _, err := other.CallAt(within(t, time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("another name")) {
+		if _, err := other.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("another name")) {
 			t.Errorf("%s, other name: %v", scheme, err)
 		}
 		named := endpoint(t, scheme+"://example.com", func(c *EndpointConfig) { // httptest's certificate has this name
 			c.RootCAs = pool
 			c.Dial = dialTo(secure.Listener.Addr().String())
 		})
-		if _, err := named.CallAt(within(t, time.Second), msgs("x"), n.Head()); err != nil {
+		if _, err := named.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err != nil {
 			t.Errorf("%s, by name: %v", scheme, err)
 		}
 		unresolved := endpoint(t, scheme+"://example.com")
-		if _, err := unresolved.CallAt(within(t, time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("no dialer")) {
+		if _, err := unresolved.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("no dialer")) {
 			t.Errorf("%s, without a dialer: %v", scheme, err)
 		}
 	}

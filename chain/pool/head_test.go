@@ -74,7 +74,7 @@ func TestHeadsBySubscription(t *testing.T) {
 	n.Extend(100, 3, "main", time.Now())
 	select {
 	case <-changed:
-	case <-time.After(3 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("nobody told")
 	}
 	eventually(t, "the head", func() bool { head, _ := e.Head(); return head.Hash == n.Head().Hash })
@@ -115,7 +115,7 @@ func TestHeadsByPolling(t *testing.T) {
 		t.Errorf("idle, but asked %d times for the head", heads)
 	}
 	n.Extend(100, 1, "main", time.Now())
-	if _, err := e.CallAt(within(t, time.Second), msgs("x"), n.Head()); err != nil {
+	if _, err := e.CallAt(within(t, 20*time.Second), msgs("x"), n.Head()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the new head", func() bool { head, _ := e.Head(); return head.Number == 101 })
@@ -133,12 +133,12 @@ func TestLatestIsShared(t *testing.T) {
 	n := fakeNode(t)
 	e := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour })
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
-	n.SetDelay(100 * time.Millisecond)
+	n.SetDelay(time.Second)
 	_, _, before := n.Counts()
 	var working sync.WaitGroup
 	for range 100 {
 		working.Go(func() {
-			if head, err := e.Latest(within(t, 2*time.Second), 0); err != nil || head.Number != 100 {
+			if head, err := e.Latest(within(t, 30*time.Second), 0); err != nil || head.Number != 100 {
 				t.Errorf("%v, %v", head, err)
 			}
 		})
@@ -163,7 +163,7 @@ func TestBlockAt(t *testing.T) {
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	before, _, _ := n.Counts()
 	for _, number := range []uint64{100, 99, 42, 42} {
-		if got, err := e.BlockAt(within(t, time.Second), number); err != nil || got.Hash != rpctest.Block(number, "main", time.Now()).Hash {
+		if got, err := e.BlockAt(within(t, 20*time.Second), number); err != nil || got.Hash != rpctest.Block(number, "main", time.Now()).Hash {
 			t.Errorf("block %d: %v, %v", number, got, err)
 		}
 	}

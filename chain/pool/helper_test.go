@@ -52,7 +52,7 @@ func endpoint(t testing.TB, url string, change ...func(*EndpointConfig)) *Endpoi
 }
 
 func quick(url string) EndpointConfig {
-	return EndpointConfig{URL: url, ChainID: 1, BlockInterval: 100 * time.Millisecond, IdlePoll: 200 * time.Millisecond, Timeout: 2 * time.Second}
+	return EndpointConfig{URL: url, ChainID: 1, BlockInterval: 100 * time.Millisecond, IdlePoll: 200 * time.Millisecond, Timeout: 20 * time.Second}
 }
 
 func newPool(t testing.TB, cfg Config) *Pool {
@@ -75,7 +75,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 // eventually waits until f holds.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if f() {
 			return
 		}
@@ -89,7 +89,7 @@ func noLeaks(t testing.TB) {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() {
 		var after int
-		for range 200 {
+		for range 3000 {
 			if after = runtime.NumGoroutine(); after <= before {
 				return
 			}
@@ -177,6 +177,13 @@ func several(t testing.TB, cfg Config, change func(*EndpointConfig), operators .
 		return true
 	})
 	return p, nodes
+}
+
+// patient has those who asked e leave it all the time that there is.
+func patient(e *Endpoint) {
+	e.health.mu.Lock()
+	defer e.health.mu.Unlock()
+	e.health.ring[0] = hedgeMost
 }
 
 // prefer makes p prefer its endpoints as they stand.

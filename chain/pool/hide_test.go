@@ -22,7 +22,7 @@ func TestHiddenHost(t *testing.T) {
 	}
 	for _, url := range []string{"https://" + host + "/v2", "wss://" + strings.ToUpper(host) + ":8443", "/run/" + host + "/geth.ipc"} {
 		e := endpoint(t, url, hide)
-		_, err := e.CallAt(within(t, 3*time.Second), []chain.Msg{{}}, chain.Head{})
+		_, err := e.CallAt(within(t, 30*time.Second), []chain.Msg{{}}, chain.Head{})
 		if err == nil {
 			t.Fatal("a call to nowhere succeeded")
 		}
@@ -45,7 +45,7 @@ func TestNoBatch(t *testing.T) {
 	eventually(t, "a head", func() bool { _, seen := e.Head(); return !seen.IsZero() })
 	head, _ := e.Head()
 	_, before, _ := n.Counts()
-	outputs, err := e.CallAt(within(t, 3*time.Second), []chain.Msg{{}, {}, {}}, head)
+	outputs, err := e.CallAt(within(t, 30*time.Second), []chain.Msg{{}, {}, {}}, head)
 	if err != nil || len(outputs) != 3 {
 		t.Fatalf("%v, %v", outputs, err)
 	}

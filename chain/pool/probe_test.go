@@ -22,7 +22,7 @@ func TestProbe(t *testing.T) {
 	n := fakeNode(t)
 	for _, url := range []string{n.URL(), n.WS()} {
 		e := endpoint(t, url)
-		p, err := e.Probe(within(t, 2*time.Second))
+		p, err := e.Probe(within(t, 30*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,18 +31,18 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	n.RefuseBatches(true)
-	p, err := endpoint(t, n.URL()).Probe(within(t, 2*time.Second))
+	p, err := endpoint(t, n.URL()).Probe(within(t, 30*time.Second))
 	if err != nil || p.Batches || p.ProofWindow != 101 || !p.AccessLists {
 		t.Errorf("refused batches: %+v, %v", p, err)
 	}
 	n.SetChainID(5)
-	p, err = endpoint(t, n.URL()).Probe(within(t, 2*time.Second))
+	p, err = endpoint(t, n.URL()).Probe(within(t, 30*time.Second))
 	if !errors.Is(err, chain.ErrWrongChain) || p.ChainID != 5 {
 		t.Errorf("wrong chain: %+v, %v", p, err)
 	}
 	n.Close()
 	defer n.Restart()
-	if _, err = endpoint(t, n.URL()).Probe(within(t, 2*time.Second)); !errors.Is(err, chain.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
+	if _, err = endpoint(t, n.URL()).Probe(within(t, 30*time.Second)); !errors.Is(err, chain.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("down: %v", err)
 	}
 }
@@ -66,7 +66,7 @@ func TestProbeWindow(t *testing.T) {
 			n := fakeNode(t)
 			n.Extend(0, tt.height, "main", time.Now())
 			n.SetWindow(tt.served)
-			p, err := endpoint(t, n.URL()).Probe(within(t, 5*time.Second))
+			p, err := endpoint(t, n.URL()).Probe(within(t, 30*time.Second))
 			if err != nil || p.ProofWindow != tt.want || p.Proofs != (tt.want > 0) || !p.ByHash {
 				t.Errorf("%+v, %v, want %d", p, err, tt.want)
 			}
@@ -109,7 +109,7 @@ func TestProbeLacks(t *testing.T) {
 			t.Parallel()
 			n := fakeNode(t)
 			n.Handle(tt.method, tt.does)
-			p, err := endpoint(t, n.URL()).Probe(within(t, 5*time.Second))
+			p, err := endpoint(t, n.URL()).Probe(within(t, 30*time.Second))
 			if err != nil || p.ProofWindow != tt.window || p.Proofs != (tt.window > 0) || p.AccessLists != tt.lists || p.ByHash != tt.hash {
 				t.Errorf("%+v, %v", p, err)
 			}
@@ -131,7 +131,7 @@ func TestProbeBounds(t *testing.T) {
 		}
 		_, _ = w.Write(n.Answer(body))
 	})
-	p, err := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour }).Probe(within(t, 5*time.Second))
+	p, err := endpoint(t, n.URL(), func(c *EndpointConfig) { c.BlockInterval, c.IdlePoll = time.Hour, time.Hour }).Probe(within(t, 30*time.Second))
 	if err != nil || p.Batches || p.ProofWindow != 401 {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -140,12 +140,12 @@ func TestProbeBounds(t *testing.T) {
 	}
 	limited := fakeNode(t)
 	limited.Handle("eth_getProof", func([]json.RawMessage) rpctest.Answer { return rpctest.Answer{Code: 429, Error: "slow down"} })
-	if p, err = endpoint(t, limited.URL()).Probe(within(t, 5*time.Second)); !errors.Is(err, errRateLimited) || !p.Archive {
+	if p, err = endpoint(t, limited.URL()).Probe(within(t, 30*time.Second)); !errors.Is(err, errRateLimited) || !p.Archive {
 		t.Errorf("rate limited: %+v, %v", p, err)
 	}
 	long := fakeNode(t)
 	long.Handle("eth_getProof", func([]json.RawMessage) rpctest.Answer { return rpctest.Answer{Result: strings.Repeat("x", 100<<10)} })
-	if p, err = endpoint(t, long.URL(), func(c *EndpointConfig) { c.MaxBody = 512 << 10 }).Probe(within(t, 5*time.Second)); !errors.Is(err, chain.ErrLimit) || p.Proofs {
+	if p, err = endpoint(t, long.URL(), func(c *EndpointConfig) { c.MaxBody = 512 << 10 }).Probe(within(t, 30*time.Second)); !errors.Is(err, chain.ErrLimit) || p.Proofs {
 		t.Errorf("too long: %+v, %v", p, err)
 	}
 }

@@ -61,12 +61,12 @@ func TestStreamFloods(t *testing.T) {
 			select {
 			case <-dropped:
 				dropped <- struct{}{}
-			case <-time.After(6 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("the flood goes on")
 			}
 			n.Intercept(nil)
 			eventually(t, "recovery", func() bool {
-				_, err := e.CallAt(within(t, time.Second), msgs("a"), n.Head())
+				_, err := e.CallAt(within(t, 20*time.Second), msgs("a"), n.Head())
 				return err == nil
 			})
 		})
@@ -90,7 +90,7 @@ func TestHandshakeIsBounded(t *testing.T) {
 		}
 	})
 	e := endpoint(t, n.WS())
-	if _, err := e.Latest(within(t, time.Second), 0); !errors.Is(err, chain.ErrLimit) {
+	if _, err := e.Latest(within(t, 20*time.Second), 0); !errors.Is(err, chain.ErrLimit) {
 		t.Errorf("error %v", err)
 	}
 }
