@@ -1,8 +1,11 @@
 package certs
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +49,9 @@ const maxFile = 1 << 20
 // Files is a certificate and its key, kept up to date with their files: also with files that are renamed into
 // place, or are reached by way of a link that is turned elsewhere, as a Secret's in Kubernetes.
 type Files struct {
-	conf    FilesConfig
-	current atomic.Pointer[tls.Certificate]
+	conf     FilesConfig
+	current  atomic.Pointer[tls.Certificate]
+	remarked *x509.Certificate // that remark has logged; NewFiles and then Run have it
 
 	mu     sync.Mutex // guards what follows
 	seen   [2]fileState
@@ -67,6 +71,9 @@ func (a fileState) same(b fileState) bool {
 	return a.info.Size() == b.info.Size() && a.info.ModTime().Equal(b.info.ModTime()) && os.SameFile(a.info, b.info)
 }
 
+// ErrKey is in errors about the file of the key alone.
+var ErrKey = errors.New("key")
+
 // NewFiles reads the files. Errors name them and nothing of what they hold.
 func NewFiles(conf FilesConfig) (*Files, error) {
 	f := &Files{conf: conf.withDefaults()}
@@ -74,6 +81,7 @@ func NewFiles(conf FilesConfig) (*Files, error) {
 	if err := f.load(); err != nil {
 		return nil, err
 	}
+	f.remark()
 	return f, nil
 }
 
@@ -94,14 +102,43 @@ func (f *Files) read() error {
 	}
 	key, err := readFile(f.conf.Key)
 	if err != nil {
-		return fmt.Errorf("key %s: %w", f.conf.KeyName, err)
+		return fmt.Errorf("%w %s: %w", ErrKey, f.conf.KeyName, err)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", f.conf.CertName, f.conf.KeyName, err)
+		return fmt.Errorf("certificate %s with key %s: %w%s", f.conf.CertName, f.conf.KeyName, err, advice(cert, key))
 	}
 	f.current.Store(&pair)
 	return nil
+}
+
+// advice says how a pair that is none could become one, where that can be told.
+func advice(cert, key []byte) string {
+	if bytes.Contains(key, []byte("ENCRYPTED")) {
+		return "; it is encrypted, and dens knows no passphrase"
+	}
+	const most = 10 // longer than any chain
+	for range most {
+		var block *pem.Block
+		if block, cert = pem.Decode(cert); block == nil {
+			break
+		}
+		if _, err := tls.X509KeyPair(pem.EncodeToMemory(block), key); err == nil {
+			return "; it is that of a later certificate of the file, which has to be the first"
+		}
+	}
+	return ""
+}
+
+// remark logs, once, that the certificate in force is not valid at the time, so that clients do not take it.
+func (f *Files) remark() {
+	leaf, now := f.current.Load().Leaf, time.Now()
+	if leaf == f.remarked || !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter) {
+		return
+	}
+	f.remarked = leaf
+	f.conf.Log.Error("the certificate is not valid now, if the clock is right: clients will not take it",
+		"file", f.conf.CertName, "begins", leaf.NotBefore, "expires", leaf.NotAfter)
 }
 
 // readFile reads a file that is not too large. Errors do not repeat its path.
@@ -156,17 +193,22 @@ func (f *Files) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if !f.changed() && f.failure() == "" {
-			continue
+		if f.changed() || f.failure() != "" {
+			f.reload()
 		}
-		err := f.load()
-		news := f.note(err)
-		switch {
-		case err == nil:
-			f.conf.Log.Info("certificate reloaded", "file", f.conf.CertName, "expires", f.current.Load().Leaf.NotAfter)
-		case news:
-			f.conf.Log.Error("the new certificate is not usable, the old one stays", "error", err)
-		}
+		f.remark()
+	}
+}
+
+// reload loads the files, and logs what came of it where that is news.
+func (f *Files) reload() {
+	err := f.load()
+	news := f.note(err)
+	switch {
+	case err == nil:
+		f.conf.Log.Info("certificate reloaded", "file", f.conf.CertName, "expires", f.current.Load().Leaf.NotAfter)
+	case news:
+		f.conf.Log.Error("the new certificate is not usable, the old one stays", "error", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
@@ -171,5 +172,79 @@ func TestFilesErrorsNameTheFile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "${KEY}") || strings.Contains(err.Error(), filepath.Dir(key)) || strings.Contains(err.Error(), dir) {
 			t.Errorf("paths that are not to be shown: got %v", err)
 		}
+	}
+}
+
+// TestFilesAdvice has pairs that operators make: a chain that begins with the authority, a key with a passphrase.
+func TestFilesAdvice(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := writePair(t, dir, "server")
+	authority, _ := writePair(t, t.TempDir(), "authority")
+	read := func(path string) []byte {
+		t.Helper()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write := func(name string, data []byte) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	turned := write("turned.pem", append(read(authority), read(certFile)...))
+	locked := write("locked.pem", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("sealed")}))
+	for name, tt := range map[string]struct{ cert, key, want string }{
+		"a chain that begins with the authority": {turned, keyFile, "has to be the first"},
+		"a key with a passphrase":                {certFile, locked, "knows no passphrase"},
+		"a key of something else":                {authority, keyFile, "private key does not match public key"},
+	} {
+		if _, err := NewFiles(FilesConfig{Cert: tt.cert, Key: tt.key}); err == nil || !strings.HasSuffix(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for path, want := range map[string]bool{filepath.Join(dir, "none.pem"): true, locked: false} {
+		if _, err := NewFiles(FilesConfig{Cert: certFile, Key: path}); errors.Is(err, ErrKey) != want {
+			t.Errorf("whether it is about the key alone: %v", err)
+		}
+	}
+}
+
+// TestFilesNotValid shows certificates before and after their time, and says so once for each.
+func TestFilesNotValid(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name string, begin time.Time, life time.Duration) (certFile, keyFile string) {
+		t.Helper()
+		pair := testPair(t, name, begin, life)
+		data, err := encodePair(pair.PrivateKey, pair.Certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "pair.pem")
+		if err := replaceFile(path, data); err != nil {
+			t.Fatal(err)
+		}
+		return path, path
+	}
+	certFile, keyFile := put("early", time.Now().Add(time.Hour), time.Hour)
+	var log syncBuffer
+	_, dial := files(t, certFile, keyFile, &log)
+	said := func() int { return strings.Count(log.String(), "not valid now") }
+	if got := name(dial()); got != "early" || said() != 1 {
+		t.Errorf("shows %q\n%s", got, log.String())
+	}
+	put("ended", time.Now().Add(-2*time.Hour), time.Hour)
+	wait(t, "one that has ended", func() bool { return name(dial()) == "ended" && said() == 2 })
+	put("ends soon", time.Now().Add(-time.Hour), time.Hour+time.Second)
+	wait(t, "one that ends meanwhile", func() bool { return name(dial()) == "ends soon" && said() == 3 })
+	put("good", time.Now().Add(-time.Hour), 2*time.Hour)
+	wait(t, "a good one", func() bool { return name(dial()) == "good" })
+	time.Sleep(50 * time.Millisecond)
+	if said() != 3 {
+		t.Errorf("log:\n%s", log.String())
 	}
 }
