@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -63,9 +64,24 @@ func newIdentity(cfg *configs.Config, old *identity, key crypto.Signer, onlooker
 	}
 	id := &identity{conf: conf}
 	if err := id.build(key, log); err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
+		return nil, cfg.Locate(&configs.KeyError{Key: id.keyOf(err), Err: err})
 	}
 	return id, nil
+}
+
+// keyOf is the key of the configuration that an error of build is about.
+func (id *identity) keyOf(err error) string {
+	switch t := &id.conf.tls; {
+	case t.ACME.On():
+		return "tls.acme"
+	case t.SelfSigned && t.SelfSignedState.Reveal() != "":
+		return "tls.self_signed_state"
+	case t.SelfSigned:
+		return "tls.self_signed"
+	case errors.Is(err, certs.ErrKey):
+		return "tls.key"
+	}
+	return "tls.cert"
 }
 
 func (id *identity) build(key crypto.Signer, log *slog.Logger) (err error) {

@@ -256,6 +256,9 @@ func TestCheckCertificate(t *testing.T) {
 		"nothing is encrypted": {"listen: { dns: ['192.0.2.1:53'] }\n", "", true},
 		"self-signed":          {"listen: { dns: ['192.0.2.1:53'], dot: [':853'] }\ntls: { self_signed: true, name: dns.example }\n", "- | ok; the pin is in the log of each start: tls.self_signed_state names a file to keep it in", true},
 		"self-signed and kept": {"listen: { dns: ['192.0.2.1:53'], dot: [':853'] }\ntls: { self_signed: true, name: dns.example, self_signed_state: " + state + " }\n", "PIN | ok", true},
+		"kept from now on":     {"listen: { dns: ['192.0.2.1:53'], dot: [':853'] }\ntls: { self_signed: true, name: dns.example, self_signed_state: " + dir + "/new.pem }\n", "- | ok; its key, and so the pin, is made at the first start", true},
+		"kept nowhere":         {"listen: { dot: [':853'] }\ntls: { self_signed: true, name: dns.example, self_signed_state: " + dir + "/none/new.pem }\n", "- | open " + dir + "/none/", false},
+		"ACME, kept nowhere":   {"listen: { doh: [':443'] }\ntls: { acme: { domains: [dns.example], cache: /proc/1/none/acme } }\n", "- | open /proc/1/", false},
 		"no name":              {"listen: { dot: [':853'] }\ntls: { self_signed: true, self_signed_state: " + state + " }\n", "PIN | ok; without a name (tls.name) no client is told of the encrypted listeners", true},
 		"ACME by DoT alone":    {"listen: { dot: [':853'] }\ntls: { acme: { domains: [dns.example], cache: " + dir + "/acme } }\n", "- | none yet: dens gets it when it serves; nothing listens at port 443", true},
 		"ACME":                 {"listen: { doh: [':443'] }\ntls: { acme: { domains: [dns.example], cache: " + dir + "/acme } }\n", "- | none yet: dens gets it when it serves, with port 443 of its names leading here", true},
@@ -285,7 +288,15 @@ func TestCheckCertificate(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("traces: %v %v", left, err)
 	}
-	if _, err := checkCertificate(parsed(t, "listen: { dot: [':853'] }\ntls: { cert: "+dir+"/none.pem, key: k }\n")); err == nil || !strings.Contains(err.Error(), "tls: certificate "+dir+"/none.pem") {
-		t.Errorf("no file: %v", err)
+	none := dir + "/none"
+	for tls, want := range map[string]string{
+		"cert: " + none + "\n  key: " + none:                                       "dens.yaml:3: tls.cert: certificate " + none + ": ",
+		"cert: " + state + "\n  key: " + none:                                      "dens.yaml:4: tls.key: key " + none + ": ",
+		"self_signed: true\n  self_signed_state: " + dir:                           "dens.yaml:4: tls.self_signed_state: state of the self-signed certificate, " + dir + ": ",
+		"name: a.example\n  acme: { domains: [a.example], ca_file: " + none + " }": "dens.yaml:4: tls.acme: authorities of the ACME server, " + none + ": ",
+	} {
+		if _, err := checkCertificate(parsed(t, "listen: { dot: [':853'] }\ntls:\n  "+tls+"\n")); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", tls, err, want)
+		}
 	}
 }

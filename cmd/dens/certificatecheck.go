@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,8 +31,27 @@ func checkCertificate(cfg *configs.Config) (*certificateReport, error) {
 	if id.self != nil && !id.self.Kept() {
 		r.Pin = "" // that of another process is another one
 	}
+	if report := checkWritable("", keptIn(cfg)); len(report) > 0 && report[0].problem != "" {
+		r.verdict = report[0].problem
+		return r, nil
+	}
 	r.judge(cfg, time.Now())
 	return r, nil
+}
+
+// keptIn is a path in the directory in which dens makes what it keeps of its certificate; "" is none.
+func keptIn(cfg *configs.Config) string {
+	if !cfg.TLS.ACME.On() {
+		return cfg.TLS.SelfSignedState.Reveal()
+	}
+	path := filepath.Join(cfg.TLS.ACME.Cache.Reveal(), "x")
+	for { // dens makes directories that are missing
+		dir := filepath.Dir(path)
+		if _, err := os.Stat(dir); err == nil || dir == path {
+			return path
+		}
+		path = dir
+	}
 }
 
 // judge says what is wrong with a certificate, or may be missed.
@@ -52,7 +73,10 @@ func (r *certificateReport) judge(cfg *configs.Config, now time.Time) {
 	if left := r.NotAfter.Sub(now); cfg.TLS.Cert.Reveal() != "" && left < 7*24*time.Hour {
 		notes = append(notes, "ends in "+left.Round(time.Hour).String())
 	}
-	if r.Pin == "" {
+	switch kept := cfg.TLS.SelfSignedState.Reveal() != ""; {
+	case r.Pin == "" && kept:
+		notes = append(notes, "its key, and so the pin, is made at the first start")
+	case r.Pin == "":
 		notes = append(notes, "the pin is in the log of each start: tls.self_signed_state names a file to keep it in")
 	}
 	if note := r.discoveryNote(cfg); note != "" {

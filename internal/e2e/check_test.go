@@ -77,10 +77,10 @@ func TestCheck(t *testing.T) {
 			good, `(?m)^\.\s+` + deadServer.String() + `\s+\S+\s+connection refused$`,
 		}},
 		"a certificate without its key": {secure + worldConfig(chain, worldOptions{rest: fmt.Sprintf("tls: { cert: %q, key: %q }\n", cert, broken)}), 1, []string{
-			`(?m)^tls: .*` + regexp.QuoteMeta(cert), good,
+			`(?m)^\S+:\d+: tls\.cert: .*` + regexp.QuoteMeta(cert), good,
 		}},
 		"no such certificate": {secure + worldConfig(chain, worldOptions{rest: "tls: { cert: /nowhere/a.pem, key: /nowhere/b.pem }\n"}), 1, []string{
-			`(?m)^tls: .*/nowhere/a\.pem.*no such file`,
+			`(?m)^\S+:\d+: tls\.cert: .*/nowhere/a\.pem.*no such file`,
 		}},
 	}
 	for name, c := range tests {
