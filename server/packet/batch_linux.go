@@ -63,12 +63,14 @@ type batch struct {
 	pace     pace
 }
 
-// message is struct mmsghdr of recvmmsg(2), and what its header points to besides the buffers.
+// message is struct mmsghdr of recvmmsg(2). The kernel finds one right behind the other.
 type message struct {
 	header unix.Msghdr
 	octets uint32
-	_      [4 * (unsafe.Sizeof(uintptr(0)) / 8)]byte
 }
+
+// The octets take one word, of 32 or 64 bits: this does not compile where they take more.
+var _ [unsafe.Sizeof(unix.Msghdr{}) + unsafe.Alignof(unix.Msghdr{})]byte = [unsafe.Sizeof(message{})]byte{}
 
 // slot is the room for one packet.
 type slot struct {

@@ -3,19 +3,36 @@ package packet
 import (
 	"bytes"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
+
+// controlOf is one piece of control data as the kernel lays it out for this processor.
+func controlOf(level, typ int32, data ...byte) []byte {
+	control := make([]byte, unix.CmsgSpace(len(data)))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	h.Level, h.Type = level, typ
+	h.SetLen(unix.CmsgLen(len(data)))
+	copy(control[unix.CmsgLen(0):], data)
+	return control
+}
+
+// asked is packet information: of the interface 2, the address 127.0.0.1, and a packet to 127.0.0.77.
+func asked() []byte {
+	return controlOf(unix.IPPROTO_IP, unix.IP_PKTINFO, 2, 0, 0, 0, 127, 0, 0, 1, 127, 0, 0, 77)
+}
 
 // Whatever stands in control data, the outcome is a part of it.
 func FuzzReplyControl(f *testing.F) {
-	v4 := []byte{28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, 127, 0, 0, 1, 127, 0, 0, 77, 0, 0, 0, 0}
-	v6 := append([]byte{36, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0, 0, 50, 0, 0, 0}, make([]byte, 24)...)
-	for _, seed := range [][]byte{nil, {1}, v4, v6, append(bytes.Clone(v6), v4...), make([]byte, controlSize)} {
+	v6 := controlOf(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, make([]byte, unix.SizeofInet6Pktinfo)...)
+	for _, seed := range [][]byte{nil, {1}, asked(), v6, append(v6, asked()...), make([]byte, controlSize)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, control []byte) {
 		room := new(slot)
 		n := copy(room.control[:], control)
-		if out := replyControl(room.control[:n]); len(out) > n || len(out) > 0 && len(out) < 28 {
+		if out := replyControl(room.control[:n]); len(out) > n || len(out) > 0 && len(out) < unix.CmsgLen(unix.SizeofInet4Pktinfo) {
 			t.Errorf("%x became %x", control, out)
 		}
 		if out := replySource(control); len(out) > controlSize {
@@ -25,14 +42,15 @@ func FuzzReplyControl(f *testing.F) {
 }
 
 func TestReplyControl(t *testing.T) {
-	room := new(slot)
-	v4 := room.control[:copy(room.control[:], []byte{28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, 127, 0, 0, 1, 127, 0, 0, 77, 0, 0, 0, 0})]
-	if got := replyControl(v4); len(got) != 28 || got[16] != 0 || !bytes.Equal(got[20:24], []byte{127, 0, 0, 1}) {
+	room, head := new(slot), unix.CmsgLen(0)
+	got := replyControl(room.control[:copy(room.control[:], asked())])
+	if len(got) != head+unix.SizeofInet4Pktinfo || !bytes.Equal(got[head:head+8], []byte{0, 0, 0, 0, 127, 0, 0, 1}) {
 		t.Errorf("got %x, want no interface and the address", got)
 	}
-	multicast := append([]byte{36, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0, 0, 50, 0, 0, 0, 0xff, 2}, make([]byte, 22)...)
-	v6 := room.control[:copy(room.control[:], multicast)]
-	if got := replyControl(v6); got != nil {
+	info := make([]byte, unix.SizeofInet6Pktinfo)
+	copy(info, []byte{0xff, 2})
+	multicast := controlOf(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info...)
+	if got := replyControl(room.control[:copy(room.control[:], multicast)]); got != nil {
 		t.Errorf("a multicast address gave %x: nobody can send from it", got)
 	}
 }
