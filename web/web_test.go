@@ -210,13 +210,13 @@ func serve(t *testing.T, conf ServerConfig, h http.Handler) *Server {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(2 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before; time.Sleep(2 * time.Millisecond) {
 			if time.Now().After(end) {
 				stacks := make([]byte, 1<<16)
 				t.Fatalf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
@@ -231,7 +231,7 @@ func client(t *testing.T, h2 bool) *http.Client {
 	tr.Protocols.SetHTTP1(!h2)
 	tr.Protocols.SetUnencryptedHTTP2(h2)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 4 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
 }
 
 func TestServerProtocolsAndSwap(t *testing.T) {
@@ -273,7 +273,7 @@ func TestServerCutsSlowAndLargeHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = io.WriteString(conn, head)
-		_ = conn.SetReadDeadline(time.Now().Add(4 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 		b, err := io.ReadAll(conn)
 		var ne net.Error
 		if errors.As(err, &ne) && ne.Timeout() {

@@ -25,7 +25,7 @@ import (
 
 func TestGatewaysInTheirOrder(t *testing.T) {
 	g := newGateway(t, answers)
-	plain := Config{AllowHTTP: true, AllowPrivate: true, Timeout: 300 * time.Millisecond}
+	plain := Config{AllowHTTP: true, AllowPrivate: true, Timeout: time.Second}
 	tests := []struct {
 		name string
 		urls []string
@@ -238,7 +238,7 @@ func TestSlowGatewayLeavesTimeForCallbacks(t *testing.T) {
 	g := newGateway(t, answers)
 	slow, quick := common.Address{1}, common.Address{2}
 	inner := &fakeChain{contracts: map[common.Address]contract{slow: asks(t, slow, step("a", g.get("hang"))), quick: asks(t, quick, step("b", g.get("ok")))}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	result, err := newCaller(t, inner, Config{AllowHTTP: true, AllowPrivate: true}).Call(ctx, chain.Call{Msgs: []chain.Msg{{To: slow, Data: []byte("call")}, {To: quick, Data: []byte("call")}}})
 	if err != nil || !errors.Is(result.Outputs[0].Err, chain.ErrGateway) || string(result.Outputs[1].Data) != "re:b" {

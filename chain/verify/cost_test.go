@@ -68,8 +68,24 @@ func TestTrips(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce has 32 names asked for at once at a new block.
+// TestManyAtOnce has 32 names asked for at once at a new block. A machine that makes the lists later than they are
+// waited for gets another chance.
 func TestManyAtOnce(t *testing.T) {
+	for range 20 {
+		began := time.Now()
+		most := manyAtOnce(t)
+		if most <= 2 {
+			return
+		}
+		if time.Since(began) < listPatience {
+			t.Fatalf("a name took %d trips", most)
+		}
+	}
+	t.Error("lists always come too late")
+}
+
+// manyAtOnce returns how many trips the name took that took most.
+func manyAtOnce(t *testing.T) (most int) {
 	b := newBackend(t, nil)
 	b.delay = 40 * time.Millisecond
 	v := newVerifier(t, newPool(t, b))
@@ -80,13 +96,12 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() { results[i] = call(t, v, m) })
 	}
 	wg.Wait()
-	for i, r := range results {
-		if r.Proof.Trips > 2 {
-			t.Errorf("name %d took %d trips", i, r.Proof.Trips)
-		}
+	for _, r := range results {
+		most = max(most, r.Proof.Trips)
 	}
 	// The contracts are three: the two resolvers and the registry.
 	if headers, codes := b.count("eth_getBlockByHash"), b.count("eth_getCode"); headers != 1 || codes != 3 {
 		t.Errorf("%d headers and %d codes were fetched", headers, codes)
 	}
+	return most
 }

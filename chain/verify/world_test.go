@@ -154,10 +154,10 @@ func (b *backend) count(method string) int {
 }
 
 func newPool(t testing.TB, backends ...*backend) *pool.Pool {
-	conf := pool.Config{Timeout: 5 * time.Second}
+	conf := pool.Config{Timeout: 30 * time.Second}
 	for i, b := range backends {
 		conf.Endpoints = append(conf.Endpoints, pool.EndpointConfig{
-			Name: string(rune('a' + i)), Operator: string(rune('a' + i)), URL: b.URL, ChainID: theChain.ChainID(), Timeout: 3 * time.Second, MaxBody: 2 << 20,
+			Name: string(rune('a' + i)), Operator: string(rune('a' + i)), URL: b.URL, ChainID: theChain.ChainID(), Timeout: 20 * time.Second, MaxBody: 2 << 20,
 		})
 	}
 	p, err := pool.New(conf)
@@ -165,7 +165,7 @@ func newPool(t testing.TB, backends ...*backend) *pool.Pool {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		ready := 0
 		for _, e := range p.Endpoints() {
 			if _, seen := e.Head(); !seen.IsZero() {

@@ -146,7 +146,7 @@ func TestBuiltPrograms(t *testing.T) {
 // TestColdStart runs the benchmark in a namespace, as far as that takes no more than the end-to-end tests do.
 func TestColdStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "found.json")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out strings.Builder
 	if err := run(ctx, []string{"-servers", "unbound", "-tests", "cold", "-rounds", "1", "-json", file}, &out); err != nil {

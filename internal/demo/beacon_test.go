@@ -90,7 +90,7 @@ func TestBeaconFollowsByItself(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	first, deadline := c.Beacon.Head(), time.Now().Add(20*time.Second)
+	first, deadline := c.Beacon.Head(), time.Now().Add(time.Minute)
 	for c.Beacon.Head().Hash == first.Hash {
 		if time.Now().After(deadline) {
 			t.Fatal("the head stays")

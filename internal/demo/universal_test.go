@@ -199,7 +199,7 @@ func TestHostileResolversFailTheirItemsOnly(t *testing.T) {
 		data := w.resolveCall(name, w.pack(Resolver, "multicall(bytes[])", calls))
 		begin := time.Now()
 		output, reverted := w.follow(w.UniversalResolver, data, 4)
-		if took := time.Since(begin); took > 10*time.Second {
+		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("%s took %v", name, took)
 		}
 		if name == "loop.eth" {

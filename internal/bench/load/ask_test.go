@@ -71,7 +71,7 @@ func serveHTTP(w http.ResponseWriter, r *http.Request) {
 func TestAsk(t *testing.T) {
 	at, trust := servers(t)
 	for _, transport := range load.Transports {
-		asker := load.NewAsker(at[transport], transport, 5*time.Second, trust)
+		asker := load.NewAsker(at[transport], transport, 30*time.Second, trust)
 		for i := range 3 {
 			m, err := asker.Ask(t.Context(), zone.Name(i))
 			if err != nil {
@@ -101,7 +101,7 @@ func TestAskSaysWhatFails(t *testing.T) {
 		{"a name that is too long", load.DoH, trust, strings.Repeat("x", 64) + ".", "question"},
 	}
 	for _, tt := range tests {
-		asker := load.NewAsker(at[tt.transport], tt.transport, 5*time.Second, tt.trust)
+		asker := load.NewAsker(at[tt.transport], tt.transport, 30*time.Second, tt.trust)
 		if _, err := asker.Ask(t.Context(), tt.of); err == nil || !strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -111,7 +111,7 @@ func TestAskSaysWhatFails(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	at, _ := servers(t)
-	asker := load.NewAsker(at[load.UDP], load.UDP, 5*time.Second, nil)
+	asker := load.NewAsker(at[load.UDP], load.UDP, 30*time.Second, nil)
 	defer asker.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := 0

@@ -95,7 +95,7 @@ func TestServe(t *testing.T) {
 	}
 	defer s.Close()
 	for _, network := range []string{"udp", "tcp"} {
-		client := &dns.Client{Net: network, Timeout: 5 * time.Second}
+		client := &dns.Client{Net: network, Timeout: 30 * time.Second}
 		m, _, err := client.Exchange(ask(Name(3), dns.TypeA), s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
