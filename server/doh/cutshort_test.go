@@ -13,6 +13,41 @@ import (
 	"dens/server/intake"
 )
 
+// TestHalfClose: a client of HTTP/1.1 that has sent all and says so still gets the answer, also one that takes time.
+func TestHalfClose(t *testing.T) {
+	a := newActor()
+	s := httptest.NewServer(newResource(t, intake.Config{}, a).Handler())
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	get := "GET /dns-query?dns=" + b64(packed(t, question("slow.example"))) + " HTTP/1.1\r\nHost: dns.example\r\n\r\n"
+	if _, err := io.WriteString(conn, get); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	<-a.slow
+	r := bufio.NewReader(conn)
+	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if b, err := r.Peek(1); err == nil {
+		t.Errorf("%q before there was an answer", b)
+	}
+	close(a.release)
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
 // TestBodyCutShort: what has come of a body is not taken for the whole, though it would be a message.
 func TestBodyCutShort(t *testing.T) {
 	stats := new(intake.Stats)
@@ -30,7 +65,7 @@ func TestBodyCutShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 			if _, err := io.WriteString(conn, "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: "+typeMessage+"\r\n"+body); err != nil {
 				t.Fatal(err)
 			}

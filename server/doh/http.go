@@ -42,11 +42,15 @@ func (r *Resource) serveHTTP(w http.ResponseWriter, hr *http.Request) {
 	// A place is taken only now: a client that sends its body slowly, over as many streams as it likes, takes none
 	// of those who have asked.
 	if next != stepDone && !x.take() {
-		if r.in.EnterStream() {
+		switch {
+		case !r.in.EnterStream():
+			x.refuse(errBusy)
+		case hr.ProtoMajor < 2: // who has sent all and closed that side may still read, though its context has ended
+			x.wait()
+			r.in.LeaveStream()
+		default:
 			x.waitFor(hr.Context())
 			r.in.LeaveStream()
-		} else {
-			x.refuse(errBusy)
 		}
 	}
 	if alt := r.conf.Load().AltSvc; alt != "" && hr.TLS != nil && hr.ProtoMajor < 3 {
