@@ -17,8 +17,8 @@ import (
 // Conn is one connection.
 //
 //	[handshake] --> reading --EOF, idle, error, stop--> all replies written --> lingering --> closed
-//	    |              |
-//	    +--------------+--> handed over
+//	    |
+//	    +--> handed over
 //
 // One goroutine reads, and answers what can be answered at once. Its methods may be called from any goroutine.
 type Conn struct {
@@ -162,16 +162,13 @@ func (c *Conn) awaitRoom(limit int32) bool {
 	return !c.closed
 }
 
-// serve lives as long as the connection, or until it is handed over.
+// serve lives as long as the connection, unless it is handed over.
 func (c *Conn) serve() {
 	defer c.recover()
 	if !c.begin() {
 		return
 	}
-	if c.read(); errors.Is(c.cause, ErrHandOver) {
-		c.handOver()
-		return
-	}
+	c.read()
 	c.session.End()
 	c.awaitRoom(1)
 	c.linger()

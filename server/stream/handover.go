@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -22,34 +21,13 @@ func (c *Conn) handOver() {
 	}
 	c.link.polled = false
 	var conn net.Conn = &c.link
-	switch {
-	case c.tls != nil && len(c.rest) > 0:
-		conn = &rested{c.tls, c.rest}
-	case c.tls != nil:
+	if c.tls != nil {
 		conn = c.tls
-	case len(c.rest) > 0:
-		c.link.in = c.rest
 	}
 	if !c.l.handed.give(conn, c.l.conf.Intake.Conf().ReadTimeout) {
 		c.link.Close()
 	}
 	c.l.remove(c)
-}
-
-// rested is a TLS connection of which some octets were decrypted before it was handed over.
-type rested struct {
-	*tls.Conn
-	rest []byte
-}
-
-// Read implements net.Conn.
-func (r *rested) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		return r.Conn.Read(p)
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
 }
 
 // handed is a net.Listener of the connections that were handed over.

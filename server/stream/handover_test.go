@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -16,32 +14,18 @@ import (
 	"dens/server/intake"
 )
 
-// sniffer hands over what looks like HTTP/1.1, and echoes the rest.
-type sniffer struct{ counter }
-
-func (s *sniffer) Receive(in, out []byte) (int, []byte, error) {
-	if bytes.HasPrefix(in, []byte("GET ")) {
-		return 0, out, ErrHandOver
-	}
-	return s.counter.Receive(in, out)
-}
-
-// Connections go to net/http, at once or when the session has looked at what comes, with and without TLS.
+// Connections go to net/http, with and without TLS.
 func TestHandOver(t *testing.T) {
 	server, client := newTLS(t, "http/1.1")
-	whole := func(*Conn, string) Session { return nil }
-	sniff := func(*Conn, string) Session { return new(sniffer) }
 	for _, tt := range []struct {
-		name    string
-		way     way
-		session func(*Conn, string) Session
-		tls     bool
+		name string
+		way  way
+		tls  bool
 	}{
-		{"TCP", polled, whole, false}, {"TLS", polled, whole, true}, {"TCP, sniffed", polled, sniff, false}, {"TLS, sniffed", polled, sniff, true},
-		{"plain TLS", plain, whole, true}, {"plain TLS, sniffed", plain, sniff, true}, {"plain TCP, sniffed", plain, sniff, false},
+		{"TCP", polled, false}, {"TLS", polled, true}, {"plain TLS", plain, true}, {"plain TCP", plain, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			conf := Config{NewSession: tt.session, Protocol: wire.DoH}
+			conf := Config{NewSession: func(*Conn, string) Session { return nil }, Protocol: wire.DoH}
 			scheme, transport := "http://", &http.Transport{}
 			if tt.tls {
 				conf.TLS = server
@@ -124,5 +108,3 @@ func TestHandedConnectionsEnd(t *testing.T) {
 		t.Errorf("accepted with %v", err)
 	}
 }
-
-var _ interface{ ConnectionState() tls.ConnectionState } = (*rested)(nil)

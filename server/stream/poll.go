@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"slices"
 	"time"
 )
 
@@ -62,11 +61,7 @@ func (c *Conn) open(s *slab, have int, sealed []byte) int {
 			c.failTLS(err)
 		}
 	}
-	if errors.Is(c.cause, ErrHandOver) {
-		c.link.in = slices.Clone(c.link.in)
-	} else {
-		c.link.in = nil
-	}
+	c.link.in = nil
 	return have
 }
 

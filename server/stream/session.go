@@ -3,8 +3,6 @@
 // leave in one write.
 package stream
 
-import "errors"
-
 // Session is what is spoken on one connection: framed DNS here, HTTP/2 elsewhere. Its methods are called by
 // the connection's own goroutine, one at a time. They may call all methods of Conn.
 type Session interface {
@@ -23,7 +21,3 @@ type Session interface {
 
 // MaxUnconsumed is how many octets a Session is given at most: a frame of HTTP/2 of the default length fits.
 const MaxUnconsumed = slabSize
-
-// ErrHandOver is what Receive returns when another server is to go on with the connection: it becomes one of
-// those that Listener.Handed returns, and what was not consumed is the first that is read from it.
-var ErrHandOver = errors.New("the connection is handed over")
