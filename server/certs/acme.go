@@ -264,8 +264,7 @@ func (a *ACME) Status() Status {
 // note keeps why the last attempt was none, and returns it.
 func (a *ACME) note(err error) (reason string) {
 	if err != nil {
-		text := err.Error()
-		reason = strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
+		reason = reasonOf(err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -275,6 +274,11 @@ func (a *ACME) note(err error) (reason string) {
 
 // maxReason bounds what is kept of an error, parts of which the ACME server has written.
 const maxReason = 1000
+
+func reasonOf(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
+}
 
 // Retry has Run try again at once, if it waits after a failure: whoever calls it may have mended the cause. It does
 // not when the ACME server has set a limit to how often it is asked.

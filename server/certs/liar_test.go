@@ -185,6 +185,45 @@ func TestACMELiars(t *testing.T) {
 	}
 }
 
+// TestACMEAddress tells the e-mail address for an account of before, too. A server that does not take it gives its
+// certificate all the same.
+func TestACMEAddress(t *testing.T) {
+	for _, status := range []int{http.StatusOK, http.StatusForbidden} {
+		l, conf, log := newLiar(t)
+		l.sign = func(csr *x509.CertificateRequest) []byte {
+			return signed(csr, time.Now().Add(-time.Hour), 2*time.Hour, csr.DNSNames)
+		}
+		l.odd["/account"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", l.URL+"/known")
+			fmt.Fprint(w, `{"status": "valid"}`) //nolint:errcheck // a test
+		}
+		told := make(chan string, 1)
+		l.odd["/known"] = func(w http.ResponseWriter, r *http.Request) {
+			var jws struct{ Payload string }
+			json.NewDecoder(r.Body).Decode(&jws) //nolint:errcheck // then there is no payload
+			payload, _ := base64.RawURLEncoding.DecodeString(jws.Payload)
+			told <- string(payload)
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"status": "valid", "detail": %q}`, strings.Repeat("no ", 4*maxReason)) //nolint:errcheck // a test
+		}
+		conf.Email = "new@dns.example"
+		a := newACME(t, conf)
+		cert, err := a.attempt(t.Context(), kindHTTP)
+		a.transport.CloseIdleConnections()
+		if err != nil || cert == nil || strings.Contains(log.String(), "was not told") != (status != http.StatusOK) || len(log.String()) > 2*maxReason {
+			t.Errorf("%d: %v\n%s", status, err, log.String())
+		}
+		select {
+		case got := <-told:
+			if got != `{"contact":["mailto:new@dns.example"]}` {
+				t.Errorf("told %s", got)
+			}
+		default:
+			t.Error("not told")
+		}
+	}
+}
+
 // TestACMEShortLives: however short the lives of certificates are, there is a pause between them.
 func TestACMEShortLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -78,10 +78,17 @@ func (a *ACME) register(ctx context.Context, client *acme.Client) error {
 		account.Contact = []string{"mailto:" + a.conf.Email}
 	}
 	_, err := client.Register(ctx, account, acme.AcceptTOS)
-	if errors.Is(err, acme.ErrAccountAlreadyExists) {
+	if !errors.Is(err, acme.ErrAccountAlreadyExists) {
+		return err
+	}
+	if a.conf.Email == "" {
 		return nil
 	}
-	return err
+	// It may be another one than that of the account (RFC 8555 section 7.3.2). No certificate depends on it.
+	if _, err := client.UpdateReg(ctx, account); err != nil {
+		a.conf.Log.Warn("the ACME server was not told the e-mail address", "error", reasonOf(err))
+	}
+	return nil
 }
 
 // authorize shows that one name leads here.
