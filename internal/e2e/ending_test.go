@@ -52,7 +52,7 @@ func TestDrain(t *testing.T) {
 	if err := s.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(8 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	udp.SetReadDeadline(deadline) //nolint:errcheck // the reads say so
 	tcp.SetReadDeadline(deadline) //nolint:errcheck // as above
 	gotUDP, gotTCP := map[uint16]bool{}, map[uint16]bool{}

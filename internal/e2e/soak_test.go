@@ -162,7 +162,7 @@ func (s *soaked) warm(t *testing.T) {
 // once asks one question, which has to be answered.
 func (s *soaked) once(t *testing.T, c soak.Client, how string, q soak.Question) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soakPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*soakPatience)
 	defer cancel()
 	asked := q.Message()
 	reply, err := c.Exchange(ctx, asked)
@@ -256,10 +256,10 @@ func (s *soaked) reloads(ctx context.Context, t *testing.T) {
 			s.visitSecond(t)
 			continue
 		}
-		deadline := time.Now().Add(soakPatience)
+		deadline := time.Now().Add(4 * soakPatience)
 		for !refused("tcp", s.second.DNS) || !refused("tcp", s.second.DoT) || !refused("tcp", s.second.DoH) {
 			if time.Sleep(50 * time.Millisecond); time.Now().After(deadline) {
-				t.Errorf("a listener that was taken away is still there after %v", soakPatience)
+				t.Errorf("a listener that was taken away is still there after %v", 4*soakPatience)
 				break
 			}
 		}
@@ -287,12 +287,12 @@ func (s *soaked) hangUp(t *testing.T) string {
 		t.Error(err)
 	}
 	line := regexp.MustCompile(`(?m)^.*msg=("not reloaded.*|reloaded)$`)
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if found := line.FindString(s.Log()[before:]); found != "" {
 			return found
 		}
 	}
-	t.Error("15 s after SIGHUP the log tells of no reload")
+	t.Error("a minute after SIGHUP the log tells of no reload")
 	return ""
 }
 
@@ -301,7 +301,7 @@ func (s *soaked) visitSecond(t *testing.T) {
 	for _, transport := range soak.Transports() {
 		c := soak.NewClient(s.second, transport)
 		tally := new(soak.Tally)
-		load := soak.Load{Client: c, Next: s.names.known, Patience: soakPatience, Tally: tally}
+		load := soak.Load{Client: c, Next: s.names.known, Patience: 3 * soakPatience, Tally: tally}
 		load.One()
 		c.Close()
 		if r := tally.Result(); r.Wrong+r.Failed > 0 {
@@ -319,7 +319,7 @@ func (s *soaked) newcomers(ctx context.Context, t *testing.T) {
 			tally[transport] = new(soak.Tally)
 		}
 		c := soak.NewClient(s.target, transport)
-		load := soak.Load{Client: c, Next: s.names.known, Patience: soakPatience, Tally: tally[transport]}
+		load := soak.Load{Client: c, Next: s.names.known, Patience: 3 * soakPatience, Tally: tally[transport]}
 		load.One()
 		c.Close()
 	}
@@ -349,8 +349,8 @@ func (s *soaked) checkCertificates(t *testing.T) {
 	conf := &tls.Config{RootCAs: s.authority.Roots, ServerName: soakHost}
 	for _, addr := range []string{s.target.DoT, s.target.DoH} {
 		var serial int64
-		for deadline := time.Now().Add(12 * time.Second); serial != want && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-			conn, err := tls.DialWithDialer(&net.Dialer{Timeout: soakPatience}, "tcp", addr, conf)
+		for deadline := time.Now().Add(40 * time.Second); serial != want && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+			conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 4 * soakPatience}, "tcp", addr, conf)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -208,7 +208,7 @@ func (s *soaked) level(t *testing.T) soak.Level {
 func (s *soaked) settle(t *testing.T, well func(soak.Level) bool) soak.Level {
 	t.Helper()
 	var last soak.Level
-	for deadline := time.Now().Add(25 * time.Second); time.Now().Before(deadline); time.Sleep(250 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(250 * time.Millisecond) {
 		for i := range s.relays {
 			s.relays[i].HangUp()
 			s.fronts[i].CloseClientConnections()
@@ -296,7 +296,7 @@ func (s *soaked) checkEnd(t *testing.T) {
 	}
 	start := time.Now()
 	sigterm(t, s.Process)
-	if took := time.Since(start); took > 8*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("dens ended %v after SIGTERM", took)
 	}
 }

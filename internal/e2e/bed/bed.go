@@ -147,7 +147,7 @@ type Process struct {
 }
 
 // Start starts a program that ends with the test: by stop, a signal name such as "TERM" for kill, and by
-// force after 10 seconds. Its output is shown when the test fails.
+// force after 40 seconds. Its output is shown when the test fails.
 func Start(t testing.TB, program string, args ...string) *Process {
 	t.Helper()
 	return StartCmd(t, exec.Command(program, args...))
@@ -180,7 +180,7 @@ func (p *Process) Stop(t testing.TB, signal os.Signal) int {
 	p.Cmd.Process.Signal(signal) //nolint:errcheck // it may have ended by itself
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(busy * 10 * time.Second):
 		p.Cmd.Process.Kill() //nolint:errcheck // as above
 		<-p.done
 		return -1
@@ -201,9 +201,13 @@ func (p *Process) Exited() bool {
 // Log is what the program printed up to now.
 func (p *Process) Log() string { return p.log.String() }
 
-// Wait polls until ok says yes, or fails the test after limit.
+// busy is how many times as long as on a machine that has nothing else to do things may take.
+const busy = 4
+
+// Wait polls until ok says yes, or fails the test after busy times limit.
 func Wait(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
+	limit *= busy
 	for deadline := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", limit, what)
