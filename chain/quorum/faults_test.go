@@ -209,16 +209,18 @@ func TestColdCallOnTheWire(t *testing.T) {
 		_, calls, _ := n.Counts()
 		before += calls
 	}
+	began := time.Now()
 	if _, err := w.ask(t, "x"); err != nil {
 		t.Fatal(err)
 	}
-	after := 0
+	took, after := time.Since(began), 0
 	for _, n := range w.nodes {
 		_, calls, _ := n.Counts()
 		after += calls
 	}
-	if after-before != 4 {
-		t.Errorf("two messages were executed %d times, want by two backends", after-before)
+	const hedged = 50 * time.Millisecond // from when on a third backend may be asked in the place of one that is late
+	if executed := after - before; executed != 4 && (executed != 6 || took < hedged) {
+		t.Errorf("two messages were executed %d times in %v, want by two backends", executed, took)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dens/internal/looptest"
 	"dens/server/intake"
 )
 
@@ -43,6 +44,9 @@ func newOutbox(t *testing.T, clients int) *outbox {
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i%3)}), 0)
 		if i%3 > 0 {
 			at = netip.AddrPortFrom(at.Addr(), addrOf(o.clients[i-1]).Port())
+		}
+		if i%3 == 0 {
+			at = netip.AddrPortFrom(at.Addr(), looptest.Free(t).Port())
 		}
 		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 		if err != nil {
