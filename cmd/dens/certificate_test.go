@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dens/configs"
+	"dens/internal/looptest"
 	"dens/internal/wire"
 	"dens/server/certs"
 	"dens/web"
@@ -62,7 +62,7 @@ func running(t *testing.T, cfg *configs.Config) (*daemonState, *lockedBuffer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.shutdown(5 * time.Second); err != nil {
+		if err := d.shutdown(30 * time.Second); err != nil {
 			t.Error(err)
 		}
 	})
@@ -135,24 +135,8 @@ func TestSelfSignedOverReloads(t *testing.T) {
 	}
 }
 
-// freePort finds a port that nobody has at the moment, for UDP and TCP.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		at := l.Addr().(*net.TCPAddr)
-		if u, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port}); err == nil {
-			u.Close()
-			return uint16(at.Port)
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
+// freePort finds a port that nobody has, for UDP and TCP.
+func freePort(t *testing.T) uint16 { return looptest.Free(t).Port() }
 
 // TestDiscovery asks for the encrypted listeners, of which reloads change name, addresses and path.
 func TestDiscovery(t *testing.T) {

@@ -36,7 +36,7 @@ resolve: { forward: ["127.0.0.1:1"] }
 	if err := d.shutdown(100 * time.Millisecond); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.Copy(io.Discard, conn); isTimeout(err) {
 		t.Error("the connection lives on")
 	}

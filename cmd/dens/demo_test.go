@@ -24,7 +24,7 @@ func TestDemoDir(t *testing.T) {
 		cmd.SetOut(out)
 		done := make(chan error, 1)
 		go func() { done <- cmd.ExecuteContext(ctx) }()
-		waitFor(ctx, 20*time.Second, func() bool { return strings.Contains(out.String(), "where from") || len(done) > 0 })
+		waitFor(ctx, time.Minute, func() bool { return strings.Contains(out.String(), "where from") || len(done) > 0 })
 		if strings.Contains(out.String(), "where from") {
 			cfg, err := loadConfig(filepath.Join(shownDir(out.String()), "dens.yaml"))
 			if err != nil {

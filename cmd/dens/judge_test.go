@@ -68,7 +68,7 @@ func waitPart(t *testing.T, d *daemonState, name, want string) {
 		}
 		return false
 	}
-	waitFor(t.Context(), 10*time.Second, ok)
+	waitFor(t.Context(), time.Minute, ok)
 	if !ok() {
 		t.Fatalf("%s: %q, want %q", name, got, want)
 	}

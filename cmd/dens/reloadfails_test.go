@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"dens/configs"
 	"dens/server/certs"
@@ -64,7 +65,7 @@ func TestReloadFails(t *testing.T) {
 	for range 5 {
 		attempt()
 	}
-	waitFor(t.Context(), warmUpTime, func() bool { return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors })
+	waitFor(t.Context(), 30*time.Second, func() bool { return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors })
 	if g, f := runtime.NumGoroutine(), openFiles(t); g > goroutines || f > descriptors {
 		stacks := make([]byte, 1<<16)
 		t.Errorf("%d goroutines and %d files, before %d and %d\n%s", g, f, goroutines, descriptors, stacks[:runtime.Stack(stacks, true)])

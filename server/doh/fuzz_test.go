@@ -158,7 +158,7 @@ func FuzzSession(f *testing.F) {
 			p.send()
 		}
 		p.s.End()
-		for end := time.Now().Add(5 * time.Second); p.left() != (left{}); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); p.left() != (left{}); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("left: %+v", p.left())
 			}
