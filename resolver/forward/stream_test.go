@@ -101,6 +101,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	var conns atomic.Int32
 	addr := rawTCP(t, func(c net.Conn, _ int) {
 		conns.Add(1)
+		defer conns.Add(-1)
 		for readMsg(c) != nil {
 		}
 	})
@@ -108,9 +109,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
+	var silent atomic.Bool // for so long that others were opened instead
 	for range 3000 {
 		wg.Go(func() {
-			if err := trade(ctx, s, addr, "www.example.org."); !errors.Is(err, context.Canceled) {
+			switch err := trade(ctx, s, addr, "www.example.org."); {
+			case errors.Is(err, errSilent):
+				silent.Store(true)
+			case !errors.Is(err, context.Canceled):
 				t.Error(err)
 			}
 		})
@@ -118,10 +123,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for end := time.Now().Add(30 * time.Second); conns.Load() < 3 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(500 * time.Millisecond) // for those that are too many
+	time.Sleep(300 * time.Millisecond) // for those that are too many
+	got := conns.Load()
 	cancel()
 	wg.Wait()
-	if got := conns.Load(); got < 3 || got > maxConns {
+	if got < 3 || got > 2*maxConns || got > maxConns && !silent.Load() {
 		t.Errorf("%d connections", got)
 	}
 }
