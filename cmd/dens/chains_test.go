@@ -298,13 +298,16 @@ func TestFallback(t *testing.T) {
 			if tt.started > 0 {
 				c.light.started = time.Now().Add(-tt.started)
 			}
-			patience := 20 * time.Second
+			patience := time.Minute
 			if tt.failing != 0 && tt.err != nil {
 				patience = time.Second // it has it with others, too
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			anchor, err := c.anchors.Anchor(ctx)
+			for !errors.Is(err, tt.err) && errors.Is(err, chain.ErrNotReady) && ctx.Err() == nil { // the machine may be busy
+				anchor, err = c.anchors.Anchor(ctx)
+			}
 			if !errors.Is(err, tt.err) || err == nil && anchor.Source != tt.want {
 				t.Fatalf("got %+v, %v, want %v, %v", anchor, err, tt.want, tt.err)
 			}
@@ -316,7 +319,7 @@ func TestFallback(t *testing.T) {
 				t.Errorf("log:\n%s", log)
 			}
 			if tt.err == nil {
-				waitFor(t.Context(), 10*time.Second, func() bool { return c.part().Ready })
+				waitFor(t.Context(), time.Minute, func() bool { return c.part().Ready })
 			}
 			p := c.part()
 			if p.Ready != (tt.err == nil) || p.Degraded != (c.light != nil && tt.want == chain.AnchorQuorum) || (p.Reason == "") != (p.Ready && !p.Degraded) {
