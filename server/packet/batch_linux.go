@@ -46,6 +46,18 @@ func enlarge(conn *net.UDPConn) {
 	})
 }
 
+// keepWhole keeps the replies by IPv4 from being cut into fragments because of what ICMP says of the way: whoever
+// forges that could then make up the later fragments (RFC 9715). By IPv6 no way is too short for 1232 octets.
+func keepWhole(conn *net.UDPConn) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+	})
+}
+
 // batchSize is how many packets one system call takes: enough for what arrives while a batch is answered, few
 // enough that their buffers stay in the processor's cache.
 const (

@@ -22,6 +22,9 @@ func enlarge(conn *net.UDPConn) {
 	_ = conn.SetWriteBuffer(socketBuffer)
 }
 
+// keepWhole is for systems that believe what ICMP says of the way of UDP.
+func keepWhole(*net.UDPConn) {}
+
 // spread is for systems that can be told which socket gets a packet.
 type spread struct{}
 

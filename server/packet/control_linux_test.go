@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"dens/server/intake"
 )
 
 // controlOf is one piece of control data as the kernel lays it out for this processor.
@@ -52,5 +54,21 @@ func TestReplyControl(t *testing.T) {
 	multicast := controlOf(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info...)
 	if got := replyControl(room.control[:copy(room.control[:], multicast)]); got != nil {
 		t.Errorf("a multicast address gave %x: nobody can send from it", got)
+	}
+}
+
+// TestRepliesStayWhole: ICMP has no say in whether replies by IPv4 are cut into fragments.
+func TestRepliesStayWhole(t *testing.T) {
+	for _, network := range []string{"udp4", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			l, _ := begin(t, Config{Network: network, Sockets: 2}, intake.Limits{}, newActor())
+			for _, s := range l.sockets {
+				_ = s.raw.Control(func(fd uintptr) {
+					if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER); err != nil || got != unix.IP_PMTUDISC_OMIT {
+						t.Errorf("path MTU discovery is %d, %v", got, err)
+					}
+				})
+			}
+		})
 	}
 }

@@ -132,6 +132,7 @@ func open(network string, at netip.AddrPort, shared bool) (*net.UDPConn, error) 
 		return nil, err
 	}
 	enlarge(conn.(*net.UDPConn))
+	keepWhole(conn.(*net.UDPConn))
 	return conn.(*net.UDPConn), nil
 }
 
