@@ -225,6 +225,7 @@ func (w *world) lieAtStart(t *testing.T, all []lie, names []string) {
 	cfg := w.config(append(endpoints, honest)...)
 	cfg.Timeout = 2 * time.Second
 	c := w.client(cfg)
+	eventually(t, "an anchor", c.Ready) // on a busy machine the honest one's answer may come too late at first
 	w.same(anchor(t, c))
 	for i, e := range endpoints {
 		eventually(t, "the reproach of "+e.Name, func() bool {
