@@ -37,6 +37,8 @@ lint() {
 unit() {
 	step "unit tests with the race detector"
 	go test -race $(go list ./... | grep -v '/internal/e2e')
+	step "what the race detector would add to: memory and allocations of connections"
+	static go test -run '^(TestIdleMemory|TestHitsDoNotAllocate)$' ./server/stream
 }
 
 # fuzz builds each package once for all its targets.

@@ -123,8 +123,8 @@ func (v value) chains(dst *map[string]Chain) {
 func (v value) chain(c *Chain) {
 	v.fields(map[string]func(value){
 		"id": func(v value) {
-			var id int
-			v.integer(&id, 1, 1<<53)
+			var id int64
+			v.integer64(&id, 1, 1<<53)
 			c.ID = uint64(id)
 		},
 		"trust": func(v value) { v.word(&c.Trust, TrustProven, TrustQuorum, TrustSingle) },

@@ -200,12 +200,18 @@ func (v value) boolean(dst *bool) {
 }
 
 func (v value) integer(dst *int, least, most int) {
+	n := int64(*dst)
+	v.integer64(&n, int64(least), int64(most))
+	*dst = int(n)
+}
+
+func (v value) integer64(dst *int64, least, most int64) {
 	expected := fmt.Sprintf("a whole number from %d to %d", least, most)
 	s, ok := v.scalar(expected)
 	if !ok {
 		return
 	}
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < least || n > most {
 		v.bad(v.what(), expected)
 		return

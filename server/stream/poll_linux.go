@@ -4,6 +4,8 @@ import (
 	"io"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // waiter returns what waits for octets and takes them in. On Linux that is one long RawConn.Read, which
@@ -79,7 +81,7 @@ func (c *Conn) firstOctet() error {
 		var b [1]byte
 		n, errno := uintptr(0), syscall.EINTR
 		for errno == syscall.EINTR {
-			n, _, errno = syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK, 0, 0)
+			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK, 0, 0)
 		}
 		switch {
 		case errno == syscall.EAGAIN:
