@@ -310,7 +310,7 @@ func (c *Conn) keep(left []byte) {
 	} else {
 		c.rest = append(c.rest[:0], left...)
 	}
-	if len(left) == 0 && !c.await {
+	if len(left) == 0 && !c.await && !c.link.records.partial() {
 		c.since = time.Time{}
 		return
 	}

@@ -17,9 +17,10 @@ type link struct {
 	c       *Conn
 	in      []byte // read and not consumed yet
 	polled  bool
-	reading int    // the descriptor, while the goroutine that reads may use it directly
-	fd      int    // the descriptor, while a write may use it directly. Guarded by Conn.writeMu
-	shake   *shake // nil: no handshake is under way
+	records records // of what TLS has read
+	reading int     // the descriptor, while the goroutine that reads may use it directly
+	fd      int     // the descriptor, while a write may use it directly. Guarded by Conn.writeMu
+	shake   *shake  // nil: no handshake is under way
 }
 
 // again is what a polled link returns when more has to come: a passing error, after which crypto/tls goes on
@@ -37,9 +38,8 @@ var errAgain net.Error = again{}
 func (l *link) Read(p []byte) (int, error) {
 	if len(l.in) > 0 {
 		n := copy(p, l.in)
-		if l.in = l.in[n:]; len(l.in) == 0 {
-			l.in = nil // what was kept for a hand-over is not needed any more
-		}
+		l.in = l.in[n:]
+		l.records.take(p[:n])
 		return n, nil
 	}
 	if l.polled {
@@ -47,6 +47,7 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 	l.shake.rest()
 	n, err := l.Conn.Read(p)
+	l.records.take(p[:n])
 	if !l.shake.compute() && err == nil {
 		err = errBusy
 	}
