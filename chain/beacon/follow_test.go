@@ -239,7 +239,7 @@ func TestEndpointsLost(t *testing.T) {
 			t.Errorf("%d requests in ten minutes to endpoints that fail", n)
 		}
 		beta.set(nil)
-		time.Sleep(backoffAlone + time.Second)
+		time.Sleep(2*backoffAlone + time.Second) // its rest may have begun just behind a look at all
 		w.fresh(c)
 		if s := c.Status(); s.FailingFor != 0 || s.Reason != "" || !s.Endpoints[1].Usable {
 			t.Errorf("status %+v", s)

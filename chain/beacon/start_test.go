@@ -93,7 +93,7 @@ func TestOldState(t *testing.T) {
 			t.Errorf("anchor: %v", err)
 		}
 		s.set(nil)
-		time.Sleep(backoffAlone + time.Second)
+		time.Sleep(2*backoffAlone + time.Second) // its rest may have begun just behind a look at all
 		w.fresh(c)
 	})
 }
