@@ -31,6 +31,7 @@ lint() {
 	[ -z "$unformatted" ] || { echo "not formatted: $unformatted"; return 1; }
 	go mod tidy -diff
 	static go vet ./...
+	GOARCH=386 static go vet ./configs ./server/packet ./server/stream # whose sizes depend on the processor
 	static .testbed/bin/staticcheck ./...
 }
 
