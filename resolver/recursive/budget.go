@@ -36,9 +36,11 @@ func (b *budget) spendQuery() error {
 	return nil
 }
 
-// spendLookup counts one look-up of a server's addresses.
-func (b *budget) spendLookup() error {
-	if n := b.lookups.Add(1); n > int64(b.limits.Lookups) {
+// spendLookup counts one look-up of a server's addresses, inside depth others. The last ones are not for those that
+// are deep: a server that is hard to find does not keep the question from one that is easy.
+func (b *budget) spendLookup(depth int) error {
+	if n := b.lookups.Add(1); n > int64(b.limits.Lookups-depth*atATime) {
+		b.lookups.Add(-1)
 		return &limitError{"lookups", fmt.Sprintf("more than %d look-ups of name servers' addresses", b.limits.Lookups)}
 	}
 	return nil

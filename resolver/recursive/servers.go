@@ -122,11 +122,11 @@ func (r *Resolver) addresses(ctx context.Context, s step, failure *error) func(y
 const atATime = 2
 
 // worthMore says whether other hosts may fare better than those that ended with err: they may if that was
-// due to the depth at which their addresses are, and not if there is nothing left to spend.
+// due to the depth at which their addresses are, or to what may be spent there, and not if nothing is left.
 func worthMore(err error) bool {
 	var limit *limitError
 	if errors.As(err, &limit) {
-		return limit.limit == "depth"
+		return limit.limit == "depth" || limit.limit == "lookups"
 	}
 	return !errors.Is(err, context.DeadlineExceeded)
 }
@@ -219,7 +219,7 @@ func (r *Resolver) lookupHost(ctx context.Context, host string, families []uint1
 	if r.isGone(w.realm, host) {
 		return nil, nil
 	}
-	if err := w.spendLookup(); err != nil {
+	if err := w.spendLookup(w.depth); err != nil {
 		return nil, err
 	}
 	var failure error

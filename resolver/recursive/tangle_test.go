@@ -148,3 +148,31 @@ func testTangle(t *testing.T, seed uint64) {
 	}
 	t.Logf("seed %d: %d questions, %d queries, %v, limits %v", seed, 3*zones, w.queries.Load(), time.Since(began).Round(time.Millisecond), r.Stats().Limits)
 }
+
+// TestEasyServerAmongHard: a zone is reached by the one of its servers whose address is easy to find, though those
+// of the others take more look-ups than there are for a question, in whatever order they are tried.
+func TestEasyServerAmongHard(t *testing.T) {
+	const easy, zones = 4, 40
+	w := &tangle{hosts: make([][]int, zones), glued: make([]bool, zones)}
+	w.hosts[0], w.hosts[easy], w.glued[easy] = []int{1, 2, 3, easy}, []int{easy}, true
+	for i := range zones {
+		if i != 0 && i != easy {
+			w.hosts[i] = []int{easy + 1 + 3*i%35, easy + 1 + (3*i+1)%35, easy + 1 + (3*i+2)%35}
+		}
+	}
+	w.pause = func() time.Duration { return rand.N(2 * time.Millisecond) }
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			r, err := New(Config{UDP: w, TCP: w, NoIPv6: true, Timeout: 20 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Resolve(t.Context(), resolver.Query{Name: "w.z0.", Type: dns.TypeA, Class: dns.ClassINET}); err != nil {
+				t.Error(err)
+			}
+			for r.Stats().Flights > 0 {
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+}
