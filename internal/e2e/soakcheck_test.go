@@ -296,7 +296,7 @@ func (s *soaked) checkEnd(t *testing.T) {
 	}
 	start := time.Now()
 	sigterm(t, s.Process)
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > 8*time.Second {
 		t.Errorf("dens ended %v after SIGTERM", took)
 	}
 }

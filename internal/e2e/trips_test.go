@@ -111,20 +111,16 @@ func TestTrips(t *testing.T) {
 	}
 }
 
-// listPatience is how long the verifier waits for an access list; without one a name costs more trips.
-const listPatience = 1500 * time.Millisecond
-
 // askAll asks for all names at once, each of which may cost two trips.
 func askAll(t *testing.T, server string, names []string) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i, name := range names {
 		wg.Go(func() {
-			began := time.Now()
 			got, o, err := tryFor(server, name, dns.TypeA, bits{ad: true})
 			if err != nil || len(got.Answer) != 1 || bed.Data(got)[0] != fmt.Sprintf("192.0.2.%d", 100+i) || !got.AuthenticatedData {
 				t.Errorf("%s: %v %v", name, got, err)
-			} else if o.Proof.Trips > 2 && time.Since(began) < listPatience {
+			} else if o.Proof.Trips > 2 {
 				t.Errorf("%s: %d trips, want 2 at most", name, o.Proof.Trips)
 			}
 		})
